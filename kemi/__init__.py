@@ -1,0 +1,1 @@
+"""Kamailio route handlers in Python (KEMI, module app_python3)."""
