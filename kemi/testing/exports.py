@@ -1,0 +1,75 @@
+"""What each Kamailio exports to KEMI: names, parameter types, return type and the module to load."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_SIGNATURE = re.compile(r"(?P<returns>\w+)\((?P<params>[\w,]*)\)(?: (?P<module>\w+))?")
+
+
+@dataclass(frozen=True)
+class Export:
+    """One function of the KSR object.
+
+    `name` is what follows ``KSR.`` ("sl.sl_send_reply"); `params` holds "str", "int" or "long" per parameter;
+    `returns` is "int", "bool", "none" or "xval" (text, number or nothing, as the value happens to be);
+    `module` is the Kamailio module that must be loaded, "core" if none.
+    """
+
+    name: str
+    params: tuple[str, ...]
+    returns: str
+    module: str
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(files(__package__).joinpath("exports.json").read_text())
+    return table
+
+
+def versions() -> tuple[str, ...]:
+    """Kamailio versions whose exports are known, oldest first."""
+    return tuple(_table()["versions"])
+
+
+@cache
+def exports(kamailio: str) -> Mapping[str, Export]:
+    """Every function of KSR in that version, by name.
+
+    Raises ValueError for a version that is not one of `versions()`.
+    """
+    if kamailio not in versions():
+        expected = ", ".join(versions())
+        raise ValueError(f"no exports known for Kamailio {kamailio!r}; expected one of {expected}")
+    found: dict[str, Export] = {}
+    for version, changes in _table()["versions"].items():
+        for name, signature in changes.items():
+            if signature is None:
+                del found[name]
+            else:
+                found[name] = _export(name, signature)
+        if version == kamailio:
+            break
+    return found
+
+
+def known_in(name: str) -> tuple[str, ...]:
+    """Versions that export this function, oldest first; empty if none does."""
+    return tuple(version for version in versions() if name in exports(version))
+
+
+def _export(name: str, signature: str) -> Export:
+    match = _SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ValueError(f"exports.json: {name}: expected 'int(str,int)', found {signature!r}")
+    family = name.rpartition(".")[0] or "core"
+    module = match["module"] or _table()["modules"].get(family, family)
+    params = tuple(match["params"].split(",")) if match["params"] else ()
+    return Export(name, params, match["returns"], module)
