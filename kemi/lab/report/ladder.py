@@ -1,7 +1,7 @@
 """The ladder of a call: what two phones and Kamailio said to each other, and through which NATs.
 
-A message that the phone's capture and the server's capture both hold is one arrow: the same first line, Call-ID,
-CSeq and topmost branch, a moment apart. Where its addresses differ between the two, the NAT has changed them.
+A message that the phone's capture and the server's capture both hold is one arrow: the same first line,
+Call-ID, CSeq and topmost branch, a moment apart. Where its addresses differ between the two, the NAT has changed them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from kemi.lab.report.wire import Endpoint, Packet, Stream
 from kemi.lab.result import Party
 
 TRANSIT = 0.4
-"""Seconds from one capture to the next, at most; a lost message is repeated after 0.5 s (RFC 3261, 17.1.1.2)."""
+"""Most seconds from one capture to the next; a lost message is repeated after 0.5 s (RFC 3261, 17.1.1.2)."""
 
 
 class Lane(IntEnum):
@@ -223,7 +223,7 @@ def _same(phone: Packet, server: Packet, outbound: bool) -> bool:
 
 
 def _unseen(sides: Sequence[_Side], packet: Packet, caller: Party, callee: Party) -> Arrow:
-    """The arrow of a packet that only the server saw: stopped by the NAT, or missing in the phone's capture."""
+    """A packet that only the server saw: stopped by the NAT, or missed by the phone's capture."""
     for side, party in zip(sides, (caller, callee), strict=True):
         outside = {endpoint.address for endpoint in side.outside} | {party.public_address}
         inbound, outbound = packet.destination, packet.source

@@ -78,25 +78,10 @@ def read_rtp(capture: Path) -> tuple[Stream, ...]:
 
 def _tshark(capture: Path, display_filter: str, fields: Sequence[str], *options: str) -> Iterator[list[str]]:
     """Rows of time, addresses, ports (UDP, then TCP) and the given fields."""
-    addressing = (
-        "frame.time_epoch",
-        "ip.src",
-        "ip.dst",
-        "udp.srcport",
-        "udp.dstport",
-        "tcp.srcport",
-        "tcp.dstport",
-    )
+    ports = ("udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport")
+    columns = ("frame.time_epoch", "ip.src", "ip.dst", *ports, *fields)
     command = ["tshark", "-n", *options, "-r", str(capture), "-Y", display_filter, "-T", "fields"]
-    command += [
-        "-E",
-        "occurrence=f",
-        *(
-            word
-            for field in ("frame.time_epoch", "ip.src", "ip.dst", *ports, *fields)
-            for word in ("-e", field)
-        ),
-    ]
+    command += ["-E", "occurrence=f", *(word for column in columns for word in ("-e", column))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
