@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 class Event:
     """One line of the live account.
 
-    Kinds: ``started`` (a part of the lab is up), ``proven`` (a NAT is what it claims), ``registered``, ``calling``,
-    ``established``, ``heard``, ``ended``, ``result`` (a call of the grid is evaluated), ``problem``.
+    Kinds: ``started`` (a part of the lab is up), ``proven`` (a NAT is what it claims), ``registered``,
+    ``calling``, ``established``, ``heard``, ``ended``, ``result`` (a call of the grid is evaluated), ``problem``.
     """
 
     kind: str

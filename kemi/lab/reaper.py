@@ -1,0 +1,38 @@
+"""Outlives a laboratory whose process was killed, and removes what it left.
+
+``python -m kemi.lab.reaper PID`` waits until that process ends, then removes every namespace without a living owner.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from kemi.lab.namespace import remove_stale
+
+
+def start() -> subprocess.Popen[bytes]:
+    """Start a reaper for this process, in a session of its own so that a signal to our group spares it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kemi.lab.reaper", str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _main(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        pass
+    else:
+        select.select([descriptor], [], [])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    remove_stale()
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))
