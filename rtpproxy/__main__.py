@@ -1,8 +1,8 @@
 """Run RTPProxy, the media relay: `python rtpproxy --help`.
 
 One launcher for the compose file, for `kemi run` and for the lab. It starts an installed `rtpproxy` binary if
-there is one, and otherwise RTPProxy as PyPI's `rtp.io` builds it, inside this process. Only the standard library
-is used, so that an image with Python and rtp.io is enough.
+there is one, and otherwise RTPProxy as PyPI's `rtp.io` builds it, inside this process. It needs only the
+standard library, so that an image with Python and rtp.io is enough.
 """
 
 from __future__ import annotations

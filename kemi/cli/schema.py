@@ -1,0 +1,131 @@
+"""Kamailio's tables, created and checked from the SQL files that come with the installed Kamailio."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kemi.cli.database import Database, DatabaseError
+
+PREFIXES = (Path("/usr/share/kamailio"), Path("/usr/local/share/kamailio"))
+FOLDERS = {"sqlite": "db_sqlite", "mysql": "mysql"}
+# What the features of the stock configuration read and write; each is a NAME-create.sql.
+SETS = (
+    "standard",
+    "usrloc",
+    "auth_db",
+    "acc",
+    "alias_db",
+    "speeddial",
+    "domain",
+    "permissions",
+    "presence",
+    "dialog",
+    "dispatcher",
+)
+
+_CREATE_TABLE = re.compile(r"CREATE TABLE [`\"]?(\w+)", re.IGNORECASE)
+_VERSION = re.compile(
+    r"INSERT INTO [`\"]?version[`\"]?\s.*VALUES\s*\('(\w+)'\s*,\s*'?(\d+)", re.IGNORECASE | re.DOTALL
+)
+
+
+@dataclass
+class Table:
+    """One table: the version that Kamailio's modules ask for, and the statements that make it."""
+
+    name: str
+    version: int = 0
+    statements: list[str] = field(default_factory=list)
+
+
+def read_tables(engine: str, sets: Sequence[str] = SETS) -> list[Table]:
+    """The tables of the named sets, as the installed Kamailio defines them for this engine.
+
+    Raises DatabaseError when Kamailio's SQL files or one of the sets are not installed.
+    """
+    folder = _sql_folder(engine)
+    tables: list[Table] = []
+    for name in sets:
+        file = folder / f"{name}-create.sql"
+        if not file.exists():
+            known = ", ".join(
+                sorted(path.name.removesuffix("-create.sql") for path in folder.glob("*-create.sql"))
+            )
+            raise DatabaseError(f"{file}: no such file; this Kamailio has the sets {known}")
+        tables += _read_file(file)
+    return tables
+
+
+def create(database: Database, tables: Sequence[Table]) -> list[str]:
+    """Create the tables that are missing and return their names. Nothing existing is changed."""
+    present = database.tables()
+    missing = [table for table in tables if table.name not in present]
+    for table in missing:
+        for statement in table.statements:
+            database.execute(statement)
+        if not database.rows("SELECT table_version FROM version WHERE table_name = ?", table.name):
+            database.execute(
+                "INSERT INTO version (table_name, table_version) VALUES (?, ?)", table.name, table.version
+            )
+    return [table.name for table in missing]
+
+
+def check(database: Database, tables: Sequence[Table]) -> list[str]:
+    """What is wrong, one line each: tables that are missing or of another version than Kamailio expects."""
+    present = database.tables()
+    versions: dict[str, int] = {}
+    if "version" in present:
+        versions = dict(database.rows("SELECT table_name, table_version FROM version"))
+    faults = []
+    for table in tables:
+        found = versions.get(table.name)
+        if table.name not in present:
+            faults.append(f"table {table.name}: missing; run `kemi db create`")
+        elif found != table.version:
+            version = "no version row" if found is None else f"version {found}"
+            faults.append(
+                f"table {table.name}: the installed Kamailio expects version {table.version}, found "
+                f"{version}; upgrade the table as Kamailio's release notes say"
+            )
+    return faults
+
+
+def _sql_folder(engine: str) -> Path:
+    folders = [prefix / FOLDERS[engine] for prefix in PREFIXES]
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    package = "kamailio-sqlite-modules" if engine == "sqlite" else "kamailio-mysql-modules"
+    looked = " and ".join(str(folder) for folder in folders)
+    raise DatabaseError(f"Kamailio's SQL files for {engine} not found in {looked}; apt install {package}")
+
+
+def _read_file(file: Path) -> list[Table]:
+    tables: list[Table] = []
+    for statement in _statements(file.read_text()):
+        version = _VERSION.match(statement)
+        created = _CREATE_TABLE.match(statement)
+        if created:
+            tables.append(Table(created[1]))
+        if not tables or (version and version[1] != tables[-1].name):
+            raise DatabaseError(f"{file}: expected a CREATE TABLE first, found: {statement.splitlines()[0]}")
+        if version:
+            tables[-1].version = int(version[2])
+        else:
+            tables[-1].statements.append(statement)
+    return tables
+
+
+def _statements(text: str) -> list[str]:
+    statements = []
+    pending = ""
+    for line in text.splitlines():
+        pending += f"{line}\n"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending.strip())
+            pending = ""
+    return statements

@@ -1,0 +1,106 @@
+"""`kemi user`: who may register and call."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kemi.cli.database import connect
+from kemi.cli.db import prepare, url_option
+from kemi.cli.network import outgoing_address
+from kemi.cli.subscribers import Subscribers, new_password
+
+domain_option = click.option(
+    "--domain",
+    envvar="KEMI_DOMAIN",
+    default=outgoing_address,
+    help="SIP domain and digest realm. Default: this machine's address, as `kemi run` has it.",
+)
+password_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
+)
+
+
+@click.group()
+def user() -> None:
+    """Add, list and remove those who may register and call."""
+
+
+@user.command()
+@click.argument("name")
+@domain_option
+@url_option
+@password_option
+def add(name: str, domain: str, url: str, password_stdin: bool) -> None:
+    """Add NAME, or NAME@DOMAIN. Without a password one is made and shown once."""
+    name, domain = _split(name, domain)
+    prepare(url)
+    password, made = _password(password_stdin)
+    with connect(url) as database:
+        Subscribers(database).add(name, domain, password)
+    click.echo(f"added {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
+
+
+@user.command()
+@click.argument("name")
+@domain_option
+@url_option
+@password_option
+def passwd(name: str, domain: str, url: str, password_stdin: bool) -> None:
+    """Change the password of NAME."""
+    name, domain = _split(name, domain)
+    prepare(url)
+    password, made = _password(password_stdin)
+    with connect(url) as database:
+        Subscribers(database).change_password(name, domain, password)
+    click.echo(f"changed {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
+
+
+@user.command()
+@click.argument("name")
+@domain_option
+@url_option
+def remove(name: str, domain: str, url: str) -> None:
+    """Remove NAME. Registrations that exist run out by themselves."""
+    name, domain = _split(name, domain)
+    prepare(url)
+    with connect(url) as database:
+        Subscribers(database).remove(name, domain)
+    click.echo(f"removed {name}@{domain}")
+
+
+@user.command("list")
+@url_option
+def list_command(url: str) -> None:
+    """List everyone, one a line."""
+    prepare(url)
+    with connect(url) as database:
+        for name, domain in Subscribers(database).all():
+            click.echo(f"{name}@{domain}")
+
+
+def _split(name: str, domain: str) -> tuple[str, str]:
+    user_part, at, domain_part = name.partition("@")
+    return (user_part, domain_part) if at else (name, domain)
+
+
+def _password(from_stdin: bool) -> tuple[str, bool]:
+    """The password, and whether it was made here."""
+    if from_stdin:
+        typed = sys.stdin.readline().rstrip("\n")
+        if not typed:
+            raise click.ClickException(
+                "--password-stdin: expected a password on standard input, found nothing"
+            )
+        return typed, False
+    typed = ""
+    if sys.stdin.isatty():
+        typed = click.prompt(
+            "Password (empty: make one)",
+            hide_input=True,
+            confirmation_prompt=True,
+            default="",
+            show_default=False,
+        )
+    return (typed, False) if typed else (new_password(), True)
