@@ -1,7 +1,8 @@
 """The ladder of a call: what two phones and Kamailio said to each other, and through which NATs.
 
 A message that the phone's capture and the server's capture both hold is one arrow: the same first line,
-Call-ID, CSeq and topmost branch, a moment apart. Where its addresses differ between the two, the NAT has changed them.
+Call-ID, CSeq and topmost branch, a moment apart. Where its addresses differ between the two captures, a NAT has
+changed them.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,0 +1,122 @@
+"""The page of a run: one HTML file that needs nothing else, drawn from results and captures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from kemi.lab.report.grid import Grid
+from kemi.lab.report.ladder import Ladder, Media, build, voices
+from kemi.lab.report.rows import Row, rows
+from kemi.lab.report.wire import CaptureError, Packet, Stream, read_rtp, read_sip
+from kemi.lab.result import CallResult, Heard, Party
+
+PAGE_FILE = "index.html"
+PUBLIC: Final = "public"
+
+
+@dataclass(frozen=True)
+class CallView:
+    """A call as the page shows it."""
+
+    anchor: str
+    result: CallResult
+    ladder: Ladder
+    rows: tuple[Row, ...]
+    problem: str
+    """The call's problem, or why its captures cannot be shown."""
+
+    @property
+    def caller(self) -> Party:
+        """The party that calls."""
+        return self.result.parties[0]
+
+    @property
+    def callee(self) -> Party:
+        """The party that is called."""
+        return self.result.parties[1]
+
+    @property
+    def longest(self) -> float:
+        """Seconds at the end of the scale of what was heard."""
+        return max([self.result.seconds, *(heard.seconds for heard in self.result.heard), 1.0])
+
+    def voice_of(self, heard: Heard) -> Media | None:
+        """The RTP of the party that was heard."""
+        names = [party.name for party in self.result.parties]
+        return next((media for media in self.ladder.media if names[media.start // 4] == heard.speaker), None)
+
+
+class Captures:
+    """Reads each capture file once, however many calls it holds."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._packets: dict[Path, tuple[Packet, ...]] = {}
+        self._streams: dict[Path, tuple[Stream, ...]] = {}
+
+    def path(self, result: CallResult, name: str) -> Path:
+        """Where a capture of a call is; relative paths count from the run folder."""
+        if name not in result.captures:
+            raise CaptureError(f"expected a capture {name!r}, found {', '.join(result.captures) or 'none'}")
+        return self._run_dir / result.captures[name]
+
+    def ladder(self, result: CallResult) -> Ladder:
+        """The ladder of a call.
+
+        Raises CaptureError when a capture is missing or cannot be read.
+        """
+        if len(result.parties) != 2:
+            raise CaptureError(
+                f"expected caller and callee as parties of the call, found {len(result.parties)}"
+            )
+        paths = [self.path(result, name) for name in ("caller", "server", "callee")]
+        for path in paths:
+            if path not in self._packets:
+                self._packets[path], self._streams[path] = read_sip(path), read_rtp(path)
+        ladder = build(*result.parties, *(self._packets[path] for path in paths))
+        return voices(ladder, *result.parties, *(self._streams[path] for path in paths))
+
+
+def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()) -> Path:
+    """Write `index.html` into the run folder and return its path.
+
+    `nats` gives the order of the grid. A call whose captures cannot be read is shown with the reason.
+    """
+    captures = Captures(run_dir)
+    calls = [_view(captures, result, number) for number, result in enumerate(results, start=1)]
+    page = run_dir / PAGE_FILE
+    page.write_text(render(calls, Grid.of(results, nats)), encoding="utf-8")
+    return page
+
+
+def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("kemi.lab.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    anchors = {id(call.result): call.anchor for call in calls}
+    return environment.get_template("index.html.j2").render(
+        calls=calls,
+        grid=grid,
+        anchor=lambda cell: anchors[id(cell.results[0])],
+        good=sum(call.result.ok for call in calls),
+        when=when or datetime.now().astimezone(),
+    )
+
+
+def _view(captures: Captures, result: CallResult, number: int) -> CallView:
+    ladder, problem = Ladder(()), result.problem
+    try:
+        ladder = captures.ladder(result)
+    except CaptureError as error:
+        problem = f"{problem}\n{error}".strip()
+    names = f"{result.caller_nat} {result.callee_nat}".replace(" ", "-")
+    return CallView(f"call-{number}-{names}", result, ladder, tuple(rows(ladder, result.parties)), problem)
