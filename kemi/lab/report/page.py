@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,7 +14,6 @@ from kemi.lab.report.wire import CaptureError, Packet, Stream, read_rtp, read_si
 from kemi.lab.result import CallResult, Heard, Party
 
 PAGE_FILE = "index.html"
-PUBLIC: Final = "public"
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,7 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
         calls=calls,
         grid=grid,
         anchor=lambda cell: anchors[id(cell.results[0])],
+        featured=next((call for call in calls if not call.result.ok), calls[-1] if calls else None),
         good=sum(call.result.ok for call in calls),
         when=when or datetime.now().astimezone(),
     )
