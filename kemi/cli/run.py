@@ -1,0 +1,224 @@
+"""`kemi run`: Kamailio and the media relay in the foreground, ready for a phone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from kemi.cli.database import connect, default_url
+from kemi.cli.db import prepare, url_option
+from kemi.cli.network import outgoing_address, require_free
+from kemi.cli.paths import product_file, state_folder
+from kemi.cli.processes import Server, Servers, Stopped
+from kemi.cli.subscribers import Subscribers
+
+DEFINES = ("WITH_NAT", "WITH_AUTH", "WITH_USRLOCDB", "WITH_ANTIFLOOD")
+_READY_SECONDS = 20.0
+_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and how one server runs."""
+
+    address: str
+    domain: str
+    port: int
+    database: str
+    control: str
+    media_ports: str
+    cfg: Path
+    settings: Path | None
+    state: Path
+    defines: tuple[str, ...]
+
+    @property
+    def rpc_socket(self) -> Path:
+        return self.state / "run" / "kamailio_rpc.sock"
+
+    def kamailio_command(self, binary: str) -> list[str]:
+        command = [binary, "-f", str(self.cfg), "-DD", "-E", "-Y", str(self.state / "run")]
+        for transport in ("udp", "tcp"):
+            command += ["-l", f"{transport}:{self.address}:{self.port}"]
+        command.append(f"--alias={self.domain}")
+        strings = {"DBURL": self.database, "RPC_SOCKET": self.rpc_socket, "RTPPROXY_SOCK": self.control}
+        if self.settings:
+            strings["KEMI_SETTINGS"] = self.settings
+        for define in (*DEFINES, *self.defines):
+            command += ["-A", define]
+        for name, value in strings.items():
+            command += ["-A", f'{name}="{value}"']
+        return command
+
+    def relay_command(self) -> list[str]:
+        return [
+            sys.executable,
+            str(product_file("rtpproxy")),
+            f"--control={self.control}",
+            f"--media-address={self.address}",
+            f"--ports={self.media_ports}",
+        ]
+
+    def check(self) -> None:
+        """Find before the start what would fail in the middle of it."""
+        for transport in ("udp", "tcp"):
+            require_free(transport, self.address, self.port)
+        host, _, port = self.control.removeprefix("udp:").rpartition(":")
+        require_free("udp", host, int(port))
+        if len(str(self.rpc_socket)) > _LONGEST_SOCKET_PATH:
+            raise click.ClickException(
+                f"{self.rpc_socket}: too long for a unix socket; choose a shorter --state"
+            )
+
+    def answers(self) -> bool:
+        """Whether an OPTIONS (RFC 3261, section 11) gets an answer, whatever it is."""
+        uri, tag = f"sip:{self.domain}", uuid.uuid4().hex
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.5)
+            probe.bind((self.address, 0))
+            host, port = probe.getsockname()
+            request = (
+                f"OPTIONS {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{tag}\r\n"
+                f"Max-Forwards: 1\r\nFrom: <sip:kemi@{host}:{port}>;tag={tag[:8]}\r\nTo: <{uri}>\r\n"
+                f"Call-ID: {tag}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:kemi@{host}:{port}>\r\n"
+                "Content-Length: 0\r\n\r\n"
+            )
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                probe.connect((self.address, self.port))
+                probe.send(request.encode())
+                return probe.recv(65535).startswith(b"SIP/2.0 ")
+        return False
+
+
+def _udp_control(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    host, _, port = value.removeprefix("udp:").rpartition(":")
+    if not (value.startswith("udp:") and host and port.isdigit()):
+        raise click.BadParameter(f"expected udp:HOST:PORT, found '{value}'")
+    return value
+
+
+@click.command()
+@click.option(
+    "--address", default=outgoing_address, help="Address of this machine. Default: by routing table."
+)
+@click.option("--domain", envvar="KEMI_DOMAIN", help="SIP domain and digest realm. Default: the address.")
+@click.option(
+    "--port", default=5060, show_default=True, type=click.IntRange(1, 65535), help="SIP, UDP and TCP."
+)
+@url_option
+@click.option(
+    "--control",
+    default="udp:127.0.0.1:7722",
+    show_default=True,
+    callback=_udp_control,
+    help="Control socket of the relay.",
+)
+@click.option("--media-ports", default="35000-65000", show_default=True, help="UDP ports of the relay.")
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A kamailio.cfg."
+)
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A kemi.yaml. Default: the one in the current folder, if there is one.",
+)
+@click.option(
+    "--state", default=state_folder, type=click.Path(path_type=Path), help="Folder of logs and sockets."
+)
+@click.option(
+    "--define", "-A", "defines", multiple=True, metavar="WITH_...", help="Another switch of kamailio.cfg."
+)
+def run(
+    address: str,
+    domain: str | None,
+    port: int,
+    url: str,
+    control: str,
+    media_ports: str,
+    config: Path | None,
+    settings: Path | None,
+    state: Path,
+    defines: tuple[str, ...],
+) -> None:
+    """Run Kamailio and the media relay on this machine until Ctrl-C."""
+    if settings is None and Path("kemi.yaml").exists():
+        settings = Path("kemi.yaml")
+    site = Site(
+        address=address,
+        domain=domain or address,
+        port=port,
+        database=url,
+        control=control,
+        media_ports=media_ports,
+        cfg=(config or product_file("kamailio.cfg")).resolve(),
+        settings=settings.resolve() if settings else None,
+        state=state.resolve(),
+        defines=defines,
+    )
+    kamailio = shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if not kamailio:
+        raise click.ClickException(
+            "no kamailio on this machine; `make run` installs it, or apt install kamailio"
+        )
+    site.check()
+    prepare(url)
+    for folder in (site.state / "run", site.state / "log"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Stopped), Servers() as servers:
+        _start(site, kamailio, servers)
+        Console().print(_welcome(site))
+        servers.wait()
+    click.echo("stopped")
+
+
+def _start(site: Site, kamailio: str, servers: Servers) -> None:
+    logs = site.state / "log"
+    relay = Server("relay", site.relay_command(), site.state, logs / "rtpproxy.log")
+    servers.start(
+        relay, lambda: "rtpproxy: ready" in relay.log.read_text(errors="replace"), "answer", _READY_SECONDS
+    )
+    server = Server("kamailio", site.kamailio_command(kamailio), site.cfg.parent, logs / "kamailio.log")
+    servers.start(server, site.answers, "answer to an OPTIONS", _READY_SECONDS)
+
+
+def _welcome(site: Site) -> Panel:
+    with connect(site.database) as database:
+        users = [f"{name}@{domain}" for name, domain in Subscribers(database).all()]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column()
+    rows = {
+        "Domain": site.domain,
+        "Proxy": f"{site.address}:{site.port}",
+        "Transport": "UDP or TCP",
+        "Users": ", ".join(users[:5]) + (f" and {len(users) - 5} more" if users[5:] else "") or "none yet",
+        "Add a user": _add_user(site),
+        "Settings": str(site.settings or "built-in defaults (no kemi.yaml)"),
+        "New routes": "kemi reload"
+        + ("" if site.state == state_folder() else f" --socket {site.rpc_socket}"),
+        "Logs": f"{site.state / 'log'}/kamailio.log, rtpproxy.log",
+        "Stop": "Ctrl-C",
+    }
+    for name, value in rows.items():
+        grid.add_row(name, value)
+    return Panel(grid, title="Plug in a phone", title_align="left", border_style="green", expand=False)
+
+
+def _add_user(site: Site) -> str:
+    command = "kemi user add alice"
+    if site.domain != outgoing_address():
+        command += f" --domain {site.domain}"
+    if site.database != default_url():
+        return f"{command} --db DBURL, the same as here"
+    return f"make user NAME=alice, or {command}"
