@@ -85,7 +85,7 @@ def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()
     `nats` gives the order of the grid. A call whose captures cannot be read is shown with the reason.
     """
     captures = Captures(run_dir)
-    calls = [_view(captures, result, number) for number, result in enumerate(results, start=1)]
+    calls = [_view(captures, result, f"call-{number}") for number, result in enumerate(results, start=1)]
     page = run_dir / PAGE_FILE
     page.write_text(render(calls, Grid.of(results, nats)), encoding="utf-8")
     return page
@@ -111,11 +111,16 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
     )
 
 
-def _view(captures: Captures, result: CallResult, number: int) -> CallView:
+def view(result: CallResult, run_dir: Path) -> CallView:
+    """One call, as the page would show it."""
+    return _view(Captures(run_dir), result, "call")
+
+
+def _view(captures: Captures, result: CallResult, name: str) -> CallView:
     ladder, problem = Ladder(()), result.problem
     try:
         ladder = captures.ladder(result)
     except CaptureError as error:
         problem = f"{problem}\n{error}".strip()
-    names = f"{result.caller_nat} {result.callee_nat}".replace(" ", "-")
-    return CallView(f"call-{number}-{names}", result, ladder, tuple(rows(ladder, result.parties)), problem)
+    anchor = f"{name}-{result.caller_nat}-{result.callee_nat}".replace(" ", "-")
+    return CallView(anchor, result, ladder, tuple(rows(ladder, result.parties)), problem)
