@@ -1,0 +1,38 @@
+"""Who may use us; route[AUTH] of the stock configuration."""
+
+from __future__ import annotations
+
+from kemi.bans import Bans
+from kemi.request import Credentials, Request
+from kemi.verdict import Absorb, Drop, Reply, Verdict
+
+NOT_RELAYING = Reply(403, "Not relaying")
+CHALLENGED = Absorb("challenged")
+
+
+def authenticate(request: Request, bans: Bans) -> Verdict | None:
+    """Digest for REGISTER and for whoever claims to be one of our users."""
+    if not (request.is_register or request.is_from_us):
+        return None
+    if why := bans.refuses(request):
+        return Drop(why)
+    realm = request.from_domain
+    outcome = request.check_credentials(realm)
+    if outcome is not Credentials.GOOD:
+        if outcome is Credentials.WRONG:
+            bans.count_failure(request)
+        # The same answer whether the user exists or not.
+        request.challenge(realm)
+        return CHALLENGED
+    if request.is_register:
+        bans.note_login(request)
+    elif not request.is_publish:
+        request.remove_credentials()
+    return None
+
+
+def refuse_strangers(request: Request, with_auth: bool) -> Verdict | None:
+    """Not an open relay: a stranger may call our users, and only with authentication may our users call out."""
+    if request.is_for_us or (with_auth and request.is_from_us):
+        return None
+    return NOT_RELAYING

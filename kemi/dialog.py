@@ -1,0 +1,39 @@
+"""Requests within a dialog; route[WITHINDLG] of the stock configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kemi import nat
+from kemi.flags import Flag
+from kemi.request import Request, Transaction
+from kemi.verdict import DROP, RELAY, Reply, Verdict
+
+
+def route(
+    request: Request,
+    *,
+    with_nat: bool,
+    acknowledge: Callable[[Request], object],
+    subscribe: Callable[[Request], Verdict],
+) -> Verdict:
+    """Send a request with a To-tag along the route that its dialog recorded, and nowhere else."""
+    if request.follow_recorded_route():
+        if with_nat:
+            nat.follow_alias(request)
+        if request.is_bye:
+            request.account(Flag.ACCOUNT, Flag.ACCOUNT_FAILED)
+        elif request.is_ack:
+            # An ACK goes out without a transaction, so no branch callback will see its SDP (the answer to a late
+            # offer, RFC 3261, section 13.2.2.4).
+            acknowledge(request)
+        elif request.is_notify:
+            # The notifier's first NOTIFY can come before the answer to SUBSCRIBE (RFC 6665, section 4.4.1).
+            request.record_route()
+        return RELAY
+    if request.is_subscribe and request.is_for_us:
+        return subscribe(request)
+    if request.is_ack:
+        # Without a recorded route it can only be for a failure that we sent, or forwarded, ourselves.
+        return RELAY if request.match_transaction() is Transaction.MATCHED else DROP
+    return Reply(404, "Not here")

@@ -1,0 +1,29 @@
+"""Finding the callee; route[LOCATION] and route[SIPOUT] of the stock configuration."""
+
+from __future__ import annotations
+
+from kemi.flags import Flag
+from kemi.request import Lookup, Request
+from kemi.verdict import RELAY, Reply, Verdict
+
+NOT_FOUND = Reply(404, "Not Found", stateful=True)
+METHOD_NOT_ALLOWED = Reply(405, "Method Not Allowed", stateful=True)
+ADDRESS_INCOMPLETE = Reply(484, "Address Incomplete")
+
+
+def to_registered_contacts(request: Request) -> Verdict:
+    """Relay to all contacts that the callee has registered."""
+    found = request.look_up()
+    if found is Lookup.METHOD_NOT_ALLOWED:
+        return METHOD_NOT_ALLOWED
+    if found is Lookup.NOT_FOUND:
+        return NOT_FOUND
+    if request.is_invite:
+        request.account(Flag.ACCOUNT_MISSED)
+    return RELAY
+
+
+def to_foreign_domain(request: Request) -> Verdict:
+    """Relay to the domain in the request-URI."""
+    request.append_header("P-Hint", "outbound")
+    return RELAY

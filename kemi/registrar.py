@@ -1,0 +1,19 @@
+"""Registrations; route[REGISTRAR] of the stock configuration."""
+
+from __future__ import annotations
+
+from kemi.request import Request
+from kemi.verdict import Absorb, Verdict
+
+ANSWERED = Absorb("registrar answered")
+
+
+def register(request: Request, options_keepalive: bool) -> Verdict:
+    """Store the contacts of a REGISTER; the flags that are set now are stored with them."""
+    if request.source_is_nated:
+        request.mark_destination_nated()
+        if options_keepalive:
+            request.mark_for_options_keepalive()
+    if not request.save_contacts():
+        request.reply_error()
+    return ANSWERED

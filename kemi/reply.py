@@ -1,0 +1,31 @@
+"""A reply that came in, on its way to whoever sent the request."""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi.message import Message
+
+
+class IncomingReply(Message):
+    """The reply that Kamailio is processing now."""
+
+    __slots__ = ()
+
+    @property
+    def status(self) -> int:
+        """The status code, 100 to 699."""
+        return int(KSR.kx.get_status())
+
+    @property
+    def is_success_or_progress(self) -> bool:
+        """1xx or 2xx: the replies that may carry SDP to the caller."""
+        return self.status < 300
+
+    def is_sane(self, checks: int, uri_checks: int) -> bool:
+        """Run the checks of module sanity."""
+        return KSR.sanity.sanity_check(checks, uri_checks) > 0
+
+    def drop(self) -> None:
+        """Forward it to nobody."""
+        KSR.set_drop()

@@ -1,0 +1,315 @@
+"""The request at hand, and everything Kamailio can be asked to do with it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import KSR
+
+from kemi.flags import BranchFlag, Flag
+from kemi.message import Message, tolerant
+from kemi.verdict import Reply
+
+# Method letters of KSR.is_method_in(): one cheap call instead of a comparison per method.
+RECORD_ROUTED = "IS"  # INVITE SUBSCRIBE
+LOCATION_TABLE = "location"
+SUBSCRIBER_TABLE = "subscriber"
+
+
+class Credentials(Enum):
+    """What came of checking a request's digest (RFC 3261, section 22)."""
+
+    GOOD = "good"
+    MISSING = "missing"
+    STALE = "stale"
+    WRONG = "wrong"
+
+
+# auth_db's codes. Everything that a guesser could cause counts as wrong: password (-2), user (-3), an unusable
+# header or a database error (-1), digest of one user for another's address (-8). The last is no guess, but no login.
+_STALE_CODES = (-4, -6)  # nonce expired, nonce used twice
+_MISSING_CODE = -5
+
+
+class Lookup(Enum):
+    """What the location table says about the address of record in the request-URI."""
+
+    FOUND = "found"
+    NOT_FOUND = "not found"
+    METHOD_NOT_ALLOWED = "method not allowed"
+
+
+class Transaction(Enum):
+    """Does the request belong to a transaction that exists?"""
+
+    NONE = "none"
+    MATCHED = "matched"
+    RETRANSMISSION = "retransmission"
+
+
+class Request(Message):
+    """The request that Kamailio is processing now. One object serves all requests of a process."""
+
+    __slots__ = ("refusal", "taken")
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the previous request. The handler calls it once per request."""
+        #: True once something has answered or relayed the request: from then on a failing rule must not answer 500.
+        self.taken = False
+        #: What to answer when no branch could be sent, set by a branch rule that refuses its branch.
+        self.refusal: Reply | None = None
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_ack(self) -> bool:
+        """An ACK, which nothing may ever answer (RFC 3261, section 17)."""
+        return KSR.is_ACK()
+
+    @property
+    def is_bye(self) -> bool:
+        return KSR.is_BYE()
+
+    @property
+    def is_cancel(self) -> bool:
+        return KSR.is_CANCEL()
+
+    @property
+    def is_invite(self) -> bool:
+        return KSR.is_INVITE()
+
+    @property
+    def is_notify(self) -> bool:
+        return KSR.is_NOTIFY()
+
+    @property
+    def is_options(self) -> bool:
+        return KSR.is_OPTIONS()
+
+    @property
+    def is_publish(self) -> bool:
+        return KSR.is_PUBLISH()
+
+    @property
+    def is_register(self) -> bool:
+        return KSR.is_REGISTER()
+
+    @property
+    def is_subscribe(self) -> bool:
+        return KSR.is_SUBSCRIBE()
+
+    def is_method_in(self, letters: str) -> bool:
+        """One of several methods, each a letter of Kamailio's ``is_method_in``: I A C B N O P R S U, and others."""
+        return KSR.is_method_in(letters)
+
+    @property
+    def forms_dialog(self) -> bool:
+        """INVITE or SUBSCRIBE: later requests of the dialog must pass here again (RFC 3261, section 16.6)."""
+        return KSR.is_method_in(RECORD_ROUTED)
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header, "" if there is none."""
+        return tolerant(KSR.kx.gete_ua, "$(ua{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
+    def uri(self) -> str:
+        """The request-URI as it stands now."""
+        return tolerant(KSR.kx.get_ruri, "$(ru{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
+    def has_uri_user(self) -> bool:
+        """False for ``sip:example.org``: a request to the server itself, or an address too short to route."""
+        return KSR.corex.has_ruri_user() > 0
+
+    @property
+    def from_domain(self) -> str:
+        """The host of the From URI: the digest realm, as in the stock configuration."""
+        return tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
+    def claimed_user(self) -> str:
+        """Who the request says it is: the digest's user name, else the user of From.
+
+        It is a claim: only :meth:`check_credentials` proves it.
+        """
+        name = tolerant(KSR.kx.gete_au, "$(au{s.substr,0,30000}{s.encode.hexa})")
+        return name or tolerant(KSR.kx.gete_fuser, "$(fU{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
+    def original_uri(self) -> str:
+        """The request-URI as it came in."""
+        return tolerant(KSR.kx.get_ouri, "$(ou{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
+    def event(self) -> str:
+        """The Event header of SUBSCRIBE and PUBLISH (RFC 6665), "" if there is none."""
+        return tolerant(lambda: KSR.hdr.gete("Event"), "$(hdr(Event){s.substr,0,30000}{s.encode.hexa})")
+
+    # -- whose it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_for_us(self) -> bool:
+        """Is the request-URI one of our addresses or domains?"""
+        return KSR.is_myself_ruri()
+
+    @property
+    def is_from_us(self) -> bool:
+        """Does the From URI claim one of our domains?"""
+        return KSR.is_myself_furi()
+
+    @property
+    def is_looped(self) -> bool:
+        """Did we send this packet ourselves?"""
+        return KSR.is_myself_srcip()
+
+    # -- checks of the message -------------------------------------------------------------------------------------
+
+    def answer_symmetrically(self) -> None:
+        """Reply to where the request came from (RFC 3581), and open no new connection to do so."""
+        KSR.set_reply_no_connect()
+        KSR.force_rport()
+
+    def spend_hop(self, limit: int) -> bool:
+        """Count Max-Forwards down, or add it with ``limit``; False when none is left (RFC 3261, section 16.3)."""
+        return KSR.maxfwd.process_maxfwd(limit) > 0
+
+    def is_sane(self, checks: int, uri_checks: int) -> bool:
+        """Run the checks of module sanity. When it fails, sanity has answered 400 (or more) itself."""
+        return KSR.sanity.sanity_check(checks, uri_checks) > 0
+
+    def floods(self) -> bool:
+        """Is the source above the rate of module pike?"""
+        return KSR.pike.pike_check_req() < 0
+
+    # -- transaction and dialog ------------------------------------------------------------------------------------
+
+    def is_being_processed(self) -> bool:
+        """Is another process handling this very request at the moment? True for a fast retransmission."""
+        return KSR.tmx.t_precheck_trans() > 0
+
+    def match_transaction(self) -> Transaction:
+        """Find the transaction: of a retransmission, of the INVITE that a CANCEL is for, or of an ACK to a failure."""
+        code = KSR.tm.t_check_trans()
+        if code > 0:
+            return Transaction.MATCHED
+        return Transaction.RETRANSMISSION if code == 0 else Transaction.NONE
+
+    def create_transaction(self) -> bool:
+        """Make replies from here on stateful; False if that failed."""
+        return KSR.tm.t_newtran() > 0
+
+    def follow_recorded_route(self) -> bool:
+        """Take the route that the dialog recorded (RFC 3261, section 16.4); False if it does not lead through us."""
+        return KSR.rr.loose_route() > 0
+
+    def record_route(self) -> None:
+        """Stay in the path of the dialog (RFC 3261, section 16.6, step 4)."""
+        KSR.rr.record_route()
+
+    def remove_routes(self) -> None:
+        """Drop preloaded Route headers: an initial request goes where we say, not where its sender wants."""
+        KSR.hdr.remove("Route")
+
+    @property
+    def has_destination(self) -> bool:
+        """Has a next hop been chosen beside the request-URI (``$du``)?"""
+        return KSR.isdsturiset()
+
+    def follow_contact_alias(self) -> bool:
+        """Send to the address in the request-URI's ``;alias=``, and take the parameter off; False without one."""
+        return KSR.nathelper.handle_ruri_alias() > 0
+
+    # -- authentication --------------------------------------------------------------------------------------------
+
+    def check_credentials(self, realm: str) -> Credentials:
+        """Check the digest against the subscriber table; the user must also be the one in From (To for REGISTER)."""
+        code = KSR.auth_db.auth_check(realm, SUBSCRIBER_TABLE, 1)
+        if code > 0:
+            return Credentials.GOOD
+        if code == _MISSING_CODE:
+            return Credentials.MISSING
+        return Credentials.STALE if code in _STALE_CODES else Credentials.WRONG
+
+    def challenge(self, realm: str) -> None:
+        """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3)."""
+        KSR.auth.auth_challenge(realm, 0)
+        self.taken = True
+
+    def remove_credentials(self) -> None:
+        """Take our Proxy-Authorization off before anyone else sees it."""
+        KSR.auth.consume_credentials()
+
+    # -- registrar and location ------------------------------------------------------------------------------------
+
+    def keep_source_for_contact(self) -> None:
+        """Have the registrar store the source address as ``received`` beside the Contact."""
+        KSR.nathelper.fix_nated_register()
+
+    def mark_for_options_keepalive(self) -> None:
+        """Ping this contact with OPTIONS rather than with an empty datagram."""
+        KSR.setbflag(BranchFlag.OPTIONS_KEEPALIVE)
+
+    def save_contacts(self) -> bool:
+        """Carry out a REGISTER and answer it; False if it could not (RFC 3261, section 10.3)."""
+        saved = KSR.registrar.save(LOCATION_TABLE, 0) > 0
+        self.taken = self.taken or saved
+        return saved
+
+    def look_up(self) -> Lookup:
+        """Put the registered contacts into the request-URI and the branches."""
+        code = KSR.registrar.lookup(LOCATION_TABLE)
+        if code > 0:
+            return Lookup.FOUND
+        return Lookup.METHOD_NOT_ALLOWED if code == -2 else Lookup.NOT_FOUND
+
+    # -- flags and headers -----------------------------------------------------------------------------------------
+
+    def mark_source_nated(self) -> None:
+        """Remember for the whole transaction that the caller is behind a NAT."""
+        KSR.setflag(Flag.NATED_SOURCE)
+
+    def account(self, *flags: Flag) -> None:
+        """Have module acc log this transaction."""
+        for flag in flags:
+            KSR.setflag(flag)
+
+    def append_header(self, name: str, value: str) -> None:
+        """Add a header to the request as it is forwarded."""
+        KSR.hdr.append(f"{name}: {value}\r\n")
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    def reply(self, reply: Reply) -> None:
+        """Send a final answer, within the transaction if there is one."""
+        if reply.stateful:
+            self.create_transaction()
+        self.reply_as_is(reply)
+
+    def reply_as_is(self, reply: Reply) -> None:
+        """Send a final answer without creating a transaction for it."""
+        KSR.sl.send_reply(reply.code, reply.reason)
+        self.taken = True
+
+    def reply_error(self) -> None:
+        """Answer with the code of the last error inside Kamailio, 500 if there was none."""
+        KSR.sl.sl_reply_error()
+        self.taken = True
+
+    def arm(self, *, branch: str = "", reply: str = "", failure: str = "") -> None:
+        """Name the callbacks of this transaction, each only if no rule has armed another one before."""
+        if branch and KSR.tm.t_is_set("branch_route") < 0:
+            KSR.tm.t_on_branch(branch)
+        if reply and KSR.tm.t_is_set("onreply_route") < 0:
+            KSR.tm.t_on_reply(reply)
+        if failure and KSR.tm.t_is_set("failure_route") < 0:
+            KSR.tm.t_on_failure(failure)
+
+    def relay(self) -> bool:
+        """Forward now; False if no branch could be sent."""
+        # Set first: a branch callback that raises inside t_relay() must not lead to a second answer.
+        self.taken = True
+        return KSR.tm.t_relay() >= 0

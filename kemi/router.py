@@ -1,0 +1,220 @@
+"""START HERE: what happens to a request, in order.
+
+:class:`Router` is ``request_route`` of Kamailio's stock configuration as a list of rules. A rule takes the request and
+returns a verdict, or None for "no opinion"; the first verdict ends the decision. To change the behaviour, subclass it:
+override a rule, wrap it with ``super()``, or return another tuple from :meth:`Router.rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kemi import auth, dialog, location, media, nat, presence, registrar, screen
+from kemi.bans import Bans
+from kemi.branch import Branch, Failure
+from kemi.features import Features
+from kemi.flags import Flag
+from kemi.reply import IncomingReply
+from kemi.request import Request, Transaction
+from kemi.settings import Settings
+from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Drop, Reply, Verdict
+
+Rule = Callable[[Request], Verdict | None]
+
+SCANNER = Drop("scanner")
+RETRANSMISSION = Absorb("retransmission")
+TOO_MANY_HOPS = Reply(483, "Too Many Hops")
+NO_MEDIA_RELAY = Reply(503, "No media relay")
+
+# Module sanity's checks of a reply, as in the stock file.
+REPLY_CHECKS = 17604
+REPLY_URI_CHECKS = 6
+
+
+class Router:
+    """The stock configuration's decisions. Made once per process; rules must keep nothing about one request in it."""
+
+    def __init__(self, settings: Settings, features: Features) -> None:
+        self.settings = settings
+        self.features = features
+        self.bans = Bans(settings.auth.ban)
+        self._is_scanner = screen.scanner_matcher(settings.screen.scanners)
+        self._nat_tests = settings.nat.bits
+        # UPDATE is U, PRACK is E in Kamailio's is_method_in().
+        prack = "E" if settings.media.prack else ""
+        self._branch_methods = "IBSU" + prack
+        self._reply_methods = "ISU" + prack
+
+    def start(self, rank: int) -> None:
+        """Called once in every Kamailio process before its first message, and after a reload.
+
+        The place for what must not cross a fork: database connections, sockets, threads. ``rank`` is above 0 for
+        workers, 0 for the main process, below 0 for timers and the like. Raising stops the start (or the reload).
+        """
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in the order in which they are asked. The table of contents of this library."""
+        return (
+            self.answer_symmetrically,  # replies go where the request came from
+            self.screen_floods,  # too much from one address
+            self.screen_scanners,  # known attack tools
+            self.limit_hops,  # loops
+            self.answer_keepalive,  # OPTIONS to the server itself
+            self.screen_malformed,  # what is not SIP
+            self.find_nat,  # remember where the caller really is
+            self.cancel,  # a CANCEL follows its INVITE
+            self.absorb_retransmission,  # already being handled
+            self.in_dialog,  # ACK, BYE and re-INVITE follow the recorded route
+            self.authenticate,  # who are you
+            self.refuse_strangers,  # and may you use us
+            self.record_route,  # later requests of the dialog pass here too
+            self.to_foreign_domain,  # our users call out
+            self.presence,  # PUBLISH and SUBSCRIBE
+            self.register,  # where a phone is
+            self.refuse_incomplete_address,  # nobody named
+            self.to_registered_contacts,  # where the callee's phones are
+        )
+
+    # -- a request, before it may go anywhere
+
+    def answer_symmetrically(self, request: Request) -> Verdict | None:
+        """RFC 3581, also for clients that did not ask for it: a NAT lets nothing else in."""
+        request.answer_symmetrically()
+        return None
+
+    def screen_floods(self, request: Request) -> Verdict | None:
+        """Drop requests from an address that sends too many (WITH_ANTIFLOOD)."""
+        return screen.refuse_flood(request, self.bans) if self.features.antiflood else None
+
+    def screen_scanners(self, request: Request) -> Verdict | None:
+        """Drop requests of attack tools by their User-Agent. Any answer would tell them that somebody is here."""
+        return SCANNER if self._is_scanner(request.user_agent) else None
+
+    def limit_hops(self, request: Request) -> Verdict | None:
+        """483 when Max-Forwards has run out (RFC 3261, section 16.3)."""
+        return None if request.spend_hop(self.settings.screen.max_forwards) else TOO_MANY_HOPS
+
+    def answer_keepalive(self, request: Request) -> Verdict | None:
+        """200 for OPTIONS to the server itself."""
+        return screen.answer_keepalive(request)
+
+    def screen_malformed(self, request: Request) -> Verdict | None:
+        """400 for what module sanity finds wrong."""
+        return screen.refuse_malformed(request)
+
+    def find_nat(self, request: Request) -> Verdict | None:
+        """Find out whether the caller is behind a NAT, and remember where it really is (WITH_NAT)."""
+        if self.features.nat:
+            nat.detect(request, self._nat_tests)
+        return None
+
+    # -- transactions and dialogs
+
+    def cancel(self, request: Request) -> Verdict | None:
+        """A CANCEL follows its INVITE (RFC 3261, section 16.10); one without an INVITE goes nowhere."""
+        if not request.is_cancel:
+            return None
+        return RELAY if request.match_transaction() is Transaction.MATCHED else ABSORB
+
+    def absorb_retransmission(self, request: Request) -> Verdict | None:
+        """A request that we have already, or are working on in another process, needs nothing more."""
+        if request.is_ack:
+            return None
+        if request.is_being_processed():
+            request.match_transaction()  # repeats the last reply, if there was one
+            return RETRANSMISSION
+        return RETRANSMISSION if request.match_transaction() is Transaction.RETRANSMISSION else None
+
+    def in_dialog(self, request: Request) -> Verdict | None:
+        """Requests with a To-tag follow the recorded route."""
+        if not request.has_to_tag:
+            return None
+        return dialog.route(
+            request,
+            with_nat=self.features.nat,
+            acknowledge=self.on_acknowledge,
+            subscribe=self._subscribe_in_dialog,
+        )
+
+    def _subscribe_in_dialog(self, request: Request) -> Verdict:
+        return self.presence(request) or DROP
+
+    # -- initial requests
+
+    def authenticate(self, request: Request) -> Verdict | None:
+        """Challenge REGISTER and callers who claim to be ours (WITH_AUTH)."""
+        return auth.authenticate(request, self.bans) if self.features.auth else None
+
+    def refuse_strangers(self, request: Request) -> Verdict | None:
+        """403 for requests from strangers to strangers."""
+        return auth.refuse_strangers(request, self.features.auth)
+
+    def record_route(self, request: Request) -> Verdict | None:
+        """Take away routes that the caller wrote, stay in the path of the dialog, account for calls."""
+        request.remove_routes()
+        if request.forms_dialog:
+            request.record_route()
+        if request.is_invite:
+            request.account(Flag.ACCOUNT)
+        return None
+
+    def to_foreign_domain(self, request: Request) -> Verdict | None:
+        """A request to a domain that is not ours goes there."""
+        return None if request.is_for_us else location.to_foreign_domain(request)
+
+    def presence(self, request: Request) -> Verdict | None:
+        """PUBLISH and SUBSCRIBE: there is no presence server here."""
+        return presence.refuse(request) if request.is_publish or request.is_subscribe else None
+
+    def register(self, request: Request) -> Verdict | None:
+        """Store where a phone is."""
+        return registrar.register(request, self.features.options_keepalive) if request.is_register else None
+
+    def refuse_incomplete_address(self, request: Request) -> Verdict | None:
+        """484 for a request to nobody."""
+        return None if request.has_uri_user else location.ADDRESS_INCOMPLETE
+
+    def to_registered_contacts(self, request: Request) -> Verdict | None:
+        """Relay to the callee's phones, 404 if there are none."""
+        return location.to_registered_contacts(request)
+
+    # -- on the way out, and the way back
+
+    def callbacks_for(self, request: Request) -> tuple[bool, bool, bool]:
+        """Which of :meth:`on_branch`, :meth:`on_reply` and :meth:`on_failure` this relayed request needs.
+
+        A callback that is not armed costs nothing.
+        """
+        return (
+            request.is_method_in(self._branch_methods),
+            request.is_method_in(self._reply_methods),
+            request.is_invite,
+        )
+
+    def on_branch(self, branch: Branch) -> None:
+        """Each copy of a request just before it is sent: relay its media, mark its dialog (MANAGE_BRANCH)."""
+        if not self.features.nat:
+            return
+        relayed = media.relay_request(branch)
+        if not relayed and branch.may_offer_media and self.settings.media.unavailable == "reject":
+            branch.refuse(NO_MEDIA_RELAY)
+
+    def on_acknowledge(self, request: Request) -> None:
+        """The ACK to a 2xx is sent without a transaction, so it passes here instead of :meth:`on_branch`."""
+        if self.features.nat:
+            media.relay_request(request)
+
+    def on_any_reply(self, reply: IncomingReply) -> None:
+        """Every reply that comes in, before it finds its transaction (reply_route)."""
+        if not reply.is_sane(REPLY_CHECKS, REPLY_URI_CHECKS):
+            reply.drop()
+
+    def on_reply(self, reply: IncomingReply) -> None:
+        """A reply within its transaction: relay its media, remember where the callee really is (MANAGE_REPLY)."""
+        if self.features.nat and reply.is_success_or_progress:
+            media.relay_reply(reply)
+
+    def on_failure(self, failure: Failure) -> None:
+        """No branch succeeded: end the relay's session (MANAGE_FAILURE)."""
+        if self.features.nat:
+            media.release(failure, keep_dialogs=self.settings.media.keep_on_failed_reinvite)

@@ -1,0 +1,160 @@
+"""The settings: schema, defaults and reference in one.
+
+``kamailio.cfg`` decides what is loaded and switched on (``#!define WITH_NAT``); the YAML file named by the define
+``KEMI_SETTINGS`` holds values. Every key is optional. ``profile: stock`` starts from what Kamailio's own configuration
+does and nothing beyond it; the default profile is stricter where that helps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+from typing import Any, Literal, get_args
+
+NatTestName = Literal[
+    "contact",
+    "via_source",
+    "via",
+    "sdp",
+    "source_port",
+    "source",
+    "websocket",
+    "contact_port",
+    "sdp_source",
+]
+
+
+class NatTest(IntFlag):
+    """The checks of ``nat_uac_test`` by name; the first six are the classic ones, 63 together."""
+
+    contact = 1  # the Contact is a private address (RFC 1918, RFC 6598)
+    via_source = 2  # the Via differs from the address the packet came from
+    via = 4  # the Via is a private address
+    sdp = 8  # the media address in the SDP is private
+    source_port = 16  # the packet came from another port than the Via says
+    source = 32  # the packet came from a private address
+    websocket = 64  # received over WebSocket
+    contact_port = 128  # the packet came from another port than the Contact says
+    sdp_source = 256  # the media address in the SDP differs from the source address
+
+
+def doc(default: Any, text: str, **limits: int) -> Any:
+    """A field with its reference text; ``minimum`` and ``maximum`` bound an int."""
+    return field(default=default, metadata={"doc": text, **limits})
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged beside errors."""
+
+    decisions: bool = doc(
+        True, "One line per request: Call-ID, method, request-URI, deciding rule, verdict (level INFO)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    """Checks of a request before anything else looks at it."""
+
+    scanners: tuple[str, ...] = doc(
+        ("friendly", "scanner", "sipcli", "sipvicious", "VaxSIPUserAgent", "pplsip"),
+        "Requests whose User-Agent contains one of these words, in any case, are dropped silently.",
+    )
+    max_forwards: int = doc(10, "Max-Forwards written into a request that has none.", minimum=1, maximum=255)
+
+
+@dataclass(frozen=True, slots=True)
+class BanSettings:
+    """Who fails to log in too often is not heard for a while. Phones that logged in before are."""
+
+    failures_per_source: int = doc(
+        20, "Wrong logins from one address within `window` before it is banned; 0 never bans.", minimum=0
+    )
+    failures_per_user: int = doc(
+        10,
+        "Wrong logins as one user, from anywhere, before new addresses are banned for it; 0 never bans.",
+        minimum=0,
+    )
+    window: int = doc(300, "Seconds over which failures are counted.", minimum=1)
+    duration: int = doc(300, "Seconds that a ban lasts.", minimum=1)
+    remember: int = doc(
+        7200, "Seconds that a login exempts its address and user from bans caused by others.", minimum=1
+    )
+
+    @property
+    def enabled(self) -> bool:
+        """Is there anything to count?"""
+        return bool(self.failures_per_source or self.failures_per_user)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Digest authentication (`WITH_AUTH`)."""
+
+    ban: BanSettings = field(default_factory=BanSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class NatSettings:
+    """NAT detection (`WITH_NAT`)."""
+
+    tests: tuple[NatTestName, ...] = doc(
+        ("contact", "via_source", "via", "sdp", "source_port", "source"),
+        "Which checks of nat_uac_test make a sender count as behind a NAT.",
+    )
+
+    @property
+    def bits(self) -> int:
+        """The tests as the number that ``nat_uac_test`` takes."""
+        return int(sum(NatTest[name] for name in self.tests))
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """The media relay (`WITH_NAT`)."""
+
+    unavailable: Literal["pass", "reject"] = doc(
+        "reject",
+        "When no relay answers: `pass` sends the SDP on unchanged, `reject` answers 503 to the offer of a NATed call.",
+    )
+    prack: bool = doc(True, "Relay the media of an offer in a PRACK as well (RFC 3262, section 5).")
+    keep_on_failed_reinvite: bool = doc(
+        True,
+        "Keep the relay's session when a re-INVITE is refused: the call goes on (RFC 3261, section 14.1).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a server."""
+
+    profile: Literal["default", "stock"] = doc(
+        "default", "Where the other keys start from: `stock` is Kamailio's own configuration."
+    )
+    router: str = doc(
+        "kemi.router:Router",
+        "Class that decides, as module:Class; the module is looked for beside the settings file first.",
+    )
+    log: LogSettings = field(default_factory=LogSettings)
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    nat: NatSettings = field(default_factory=NatSettings)
+    media: MediaSettings = field(default_factory=MediaSettings)
+
+
+def profile(name: str) -> Settings:
+    """The settings that a profile starts from."""
+    settings = Settings()
+    if name == "stock":
+        settings = replace(
+            settings,
+            profile="stock",
+            log=LogSettings(decisions=False),
+            auth=AuthSettings(ban=BanSettings(failures_per_source=0, failures_per_user=0)),
+            nat=NatSettings(tests=("contact", "via_source", "source_port")),
+            media=MediaSettings(unavailable="pass", prack=False, keep_on_failed_reinvite=False),
+        )
+    return settings
+
+
+PROFILES: tuple[str, ...] = get_args(Literal["default", "stock"])
