@@ -121,9 +121,19 @@ class Request(Message):
         return tolerant(KSR.kx.get_ruri, "$(ru{s.substr,0,30000}{s.encode.hexa})")
 
     @property
+    def uri_user(self) -> str:
+        """The user in the request-URI, who is called; "" if it names none."""
+        return tolerant(KSR.kx.gete_ruser, "$(rU{s.substr,0,30000}{s.encode.hexa})")
+
+    @property
     def has_uri_user(self) -> bool:
         """False for ``sip:example.org``: a request to the server itself, or an address too short to route."""
         return KSR.corex.has_ruri_user() > 0
+
+    @property
+    def from_user(self) -> str:
+        """The user in the From URI, who claims to call."""
+        return tolerant(KSR.kx.gete_fuser, "$(fU{s.substr,0,30000}{s.encode.hexa})")
 
     @property
     def from_domain(self) -> str:
@@ -137,7 +147,7 @@ class Request(Message):
         It is a claim: only :meth:`check_credentials` proves it.
         """
         name = tolerant(KSR.kx.gete_au, "$(au{s.substr,0,30000}{s.encode.hexa})")
-        return name or tolerant(KSR.kx.gete_fuser, "$(fU{s.substr,0,30000}{s.encode.hexa})")
+        return name or self.from_user
 
     @property
     def original_uri(self) -> str:
