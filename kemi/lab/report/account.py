@@ -55,7 +55,7 @@ class Account:
 
     def ladder(self, rows: Iterable[Row], parties: Sequence[Party]) -> None:
         """Draw what the captures of a call hold."""
-        pen = Pen(min(max((self._console.width - 13) // 2, 24), 40))
+        pen = Pen(min(max((self._console.width - 13) // 2, 24), 40) | 1)
         if len(parties) == 2:
             self._console.print(pen.lanes(*parties), highlight=False)
         for row in rows:
@@ -66,7 +66,7 @@ class Pen:
     """Draws rows of a ladder in characters."""
 
     def __init__(self, half: int) -> None:
-        """`half` is the number of columns between a phone and Kamailio; the NAT stands in their middle."""
+        """`half` is the (odd) number of columns between a phone and Kamailio; the NAT is in their middle."""
         self._half = half
         self._middle = half // 2
 
