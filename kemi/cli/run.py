@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from kemi.cli.database import connect, default_url
+from kemi.cli.database import DatabaseUrl, connect, default_url
 from kemi.cli.db import prepare, url_option
 from kemi.cli.network import outgoing_address, require_free
-from kemi.cli.paths import product_file, state_folder
+from kemi.cli.paths import BOOT_FILE, product_file, state_folder
 from kemi.cli.processes import Server, Servers, Stopped
 from kemi.cli.subscribers import Subscribers
 
@@ -52,10 +52,17 @@ class Site:
         for transport in ("udp", "tcp"):
             command += ["-l", f"{transport}:{self.address}:{self.port}"]
         command.append(f"--alias={self.domain}")
-        strings = {"DBURL": self.database, "RPC_SOCKET": self.rpc_socket, "RTPPROXY_SOCK": self.control}
+        strings = {
+            "DBURL": self.database,
+            "KEMI_BOOT": BOOT_FILE,
+            "RPC_SOCKET": self.rpc_socket,
+            "CTL_SOCKET": f"unixs:{self.state / 'run' / 'kamailio_ctl'}",
+            "RTPPROXY_SOCK": self.control,
+        }
         if self.settings:
             strings["KEMI_SETTINGS"] = self.settings
-        for define in (*DEFINES, *self.defines):
+        mysql = ("WITH_MYSQL",) if DatabaseUrl.parse(self.database).engine == "mysql" else ()
+        for define in (*DEFINES, *mysql, *self.defines):
             command += ["-A", define]
         for name, value in strings.items():
             command += ["-A", f'{name}="{value}"']
