@@ -16,6 +16,7 @@ COMMANDS = {
     "db": ("kemi.cli.db:db", "Create and check the tables that Kamailio needs."),
     "reload": ("kemi.cli.rpc:reload", "Load the routes anew without a restart."),
     "relay": ("kemi.cli.relay:relay", "Run the media relay alone."),
+    "settings": ("kemi.cli.settings:settings", "Print the reference of the settings."),
     "lab": ("kemi.lab.demo:lab", "Real calls between phones behind real NATs, on this machine."),
     "stubs": ("kemi.cli.stubs:stubs", "Write type stubs for the KSR object."),
 }
