@@ -1,0 +1,98 @@
+"""KSR.auth and KSR.auth_db: digest authentication (RFC 2617), really computed against `ksr.subscribers`."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kemi.testing.fake import NO, YES, Family, code
+from kemi.testing.fake_headers import remove
+from kemi.testing.fake_replies import send
+from kemi.testing.message import Message
+from kemi.testing.pseudovars import credentials
+
+USER_MISMATCH, NO_CREDENTIALS, STALE_NONCE, USER_UNKNOWN, INVALID_PASSWORD = -8, -5, -4, -3, -2
+CHECK_USER = 1
+NONCE = "kemi-nonce-1"
+
+
+def digest(method: str, uri: str, user: str, realm: str, password: str, nonce: str) -> str:
+    """The response of a digest without qop (RFC 2617, section 3.2.2)."""
+    ha1 = hashlib.md5(f"{user}:{realm}:{password}".encode()).hexdigest()
+    ha2 = hashlib.md5(f"{method}:{uri}".encode()).hexdigest()
+    return hashlib.md5(f"{ha1}:{nonce}:{ha2}".encode()).hexdigest()
+
+
+def authorize(message: Message, user: str, password: str, *, realm: str = "", nonce: str = NONCE) -> Message:
+    """The request again, with credentials, as a phone sends it after the challenge of `auth_challenge`."""
+    sender = message.address("From")
+    realm = realm or (sender.host if sender else "")
+    response = digest(message.method, message.uri, user, realm, password, nonce)
+    name = "Authorization" if message.method == "REGISTER" else "Proxy-Authorization"
+    value = (
+        f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{message.uri}", '
+        f'response="{response}", algorithm=MD5'
+    )
+    return message.with_header(name, value)
+
+
+class Auth(Family):
+    """Challenges and credentials."""
+
+    def auth_challenge(self, realm: str, _flags: int) -> int:
+        register = self.now.message.method == "REGISTER"
+        header = "WWW-Authenticate" if register else "Proxy-Authenticate"
+        self.ksr.nonces.add(NONCE)
+        self.now.reply_headers.append(f'{header}: Digest realm="{realm}", nonce="{NONCE}"')
+        status, reason = (401, "Unauthorized") if register else (407, "Proxy Authentication Required")
+        sent = send(self, status, reason, stateful=self.now.transaction is not None)
+        return sent if sent > 0 else -3
+
+    def www_challenge(self, realm: str, flags: int) -> int:
+        return self.auth_challenge(realm, flags)
+
+    def has_credentials(self, realm: str) -> int:
+        return code(credentials(self.ksr, "realm") == realm)
+
+    def consume_credentials(self) -> int:
+        if credentials(self.ksr, "username") is None:
+            return NO
+        remove(self.now.outgoing, "Authorization")
+        remove(self.now.outgoing, "Proxy-Authorization")
+        return YES
+
+    def pv_auth_check(self, realm: str, password: str, _flags: int, _checks: int) -> int:
+        return check(self, realm, password)
+
+
+class AuthDb(Family):
+    """The subscriber table."""
+
+    def auth_check(self, realm: str, _table: str, flags: int) -> int:
+        if self.now.message.method in ("ACK", "CANCEL"):
+            return YES
+        user = credentials(self.ksr, "username")
+        result = check(self, realm, self.ksr.subscribers.get(user or ""))
+        if result > 0 and flags & CHECK_USER:
+            side = "To" if self.now.message.method in ("REGISTER", "PUBLISH") else "From"
+            claimed = self.now.message.address(side)
+            return result if claimed and claimed.user == user else USER_MISMATCH
+        return result
+
+    def is_subscriber(self, uri: str, _table: str, _flags: int) -> int:
+        return code(uri.removeprefix("sip:").partition("@")[0] in self.ksr.subscribers)
+
+
+def check(family: Family, realm: str, password: str | None) -> int:
+    """Check the digest of the message at hand; the result is a code of module auth."""
+    ksr = family.ksr
+    fields = {name: credentials(ksr, name) for name in ("username", "realm", "nonce", "uri", "response")}
+    if fields["username"] is None or fields["realm"] != realm:
+        return NO_CREDENTIALS
+    if fields["nonce"] not in ksr.nonces:
+        return STALE_NONCE
+    if password is None:
+        return USER_UNKNOWN
+    method = family.now.message.method
+    user, uri, nonce = (fields[name] or "" for name in ("username", "uri", "nonce"))
+    expected = digest(method, uri, user, realm, password, nonce)
+    return YES if fields["response"] == expected else INVALID_PASSWORD

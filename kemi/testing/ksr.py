@@ -1,0 +1,262 @@
+"""A stand-in for Kamailio's KSR object: strict about calls, honest about codes, open about what happened."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kemi.testing import fake
+from kemi.testing.exports import Export, exports, known_in, versions
+from kemi.testing.message import Message
+from kemi.testing.state import Call, Contact, Handling, LogLine, Relay, Reply, Transaction
+
+#: What the library's own kamailio.cfg loads.
+MODULES = frozenset(
+    "acc app_python3 auth auth_db corex htable kemix maxfwd nathelper pike pv registrar rr rtpproxy sanity "  # noqa: SIM905
+    "siputils sl textops textopsx tm tmx usrloc xlog".split()
+)
+
+Answer = int | bool | str | None
+
+
+class FakeKSR:
+    """A Kamailio without network. Tests prepare and inspect it; the code under test sees `api` as ``KSR``.
+
+    `own` are our addresses ("203.0.113.1:5060") and domains ("example.com"). A request is set with `receive`;
+    then `replies`, `relayed`, `log`, `calls` tell what the rules did. What only the outside can decide (a flood, the
+    relay) is set with `answer`. With `handler` set, ``tm.t_relay`` runs its branch callback as Kamailio does.
+
+    A wrong call raises at once and is also kept in `misuse`, since a guard around the rules may swallow it.
+    Raises ValueError for an unknown Kamailio version.
+    """
+
+    def __init__(
+        self,
+        kamailio: str = "5.6",
+        *,
+        modules: Iterable[str] = MODULES,
+        defines: Mapping[str, str] | Iterable[str] = (),
+        own: Iterable[str] = ("203.0.113.1:5060", "example.com"),
+        htables: Iterable[str] = ("ipban",),
+    ) -> None:
+        self.kamailio = kamailio
+        self.exports = exports(kamailio)
+        self.modules = {"core", *modules}
+        self.defines = dict(defines) if isinstance(defines, Mapping) else dict.fromkeys(defines, "")
+        self.own = set(own)
+        self.htables: dict[str, dict[str, str | int]] = {name: {} for name in htables}
+        self.htable_expires: dict[tuple[str, str], int] = {}
+        self.location: dict[str, list[Contact]] = {}
+        self.subscribers: dict[str, str] = {}
+        self.nonces: set[str] = set()
+        self.variables: dict[str, str | int] = {}
+        self.transactions: list[Transaction] = []
+        self.handler: object = None
+        self.route = "request"
+        self.cancelled = False
+        self.misuse: list[str] = []
+        self.calls: list[Call] = []
+        self.replies: list[Reply] = []
+        self.relayed: list[Relay] = []
+        self.media: list[tuple[str, str]] = []
+        self.log: list[LogLine] = []
+        self.api = Api(self, "")
+        self._handling: Handling | None = None
+        self._answers: dict[str, Callable[..., Answer]] = {}
+        self._families = {name: family(self) for name, family in fake.families().items()}
+
+    # -- the message at hand ---------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Handling:
+        """The message at hand and what was done to it. Raises RuntimeError before `receive`."""
+        if self._handling is None:
+            raise RuntimeError(
+                "no message at hand: call ksr.receive(invite('bob')) before the code under test"
+            )
+        return self._handling
+
+    def receive(self, message: Message, *, in_transaction: bool = False) -> Handling:
+        """Make this the message at hand: flags, AVPs and changes of the one before are gone.
+
+        A reply comes twice: first to ``ksr_reply_route``, then, with the flags of the branch that was relayed, to the
+        callback of its transaction (``in_transaction=True``).
+        """
+        self._handling = Handling.of(message)
+        self.route = "onreply" if message.is_reply else "request"
+        if in_transaction:
+            relay = self._relay_of(message)
+            self._handling.flags = set(relay.flags)
+            self._handling.first.flags = set(relay.branch_flags)
+        return self._handling
+
+    def fail(self, status: int, *, cancelled: bool = False) -> None:
+        """All branches of the request at hand have failed: what follows is its failure callback."""
+        if self.now.transaction is None:
+            raise RuntimeError("no transaction to fail: let the request at hand be relayed first")
+        self.now.transaction.status = status
+        self.route, self.cancelled = "failure", cancelled
+
+    def _relay_of(self, reply: Message) -> Relay:
+        key = (reply.header("Call-ID"), reply.header("CSeq"))
+        for relay in reversed(self.relayed):
+            if (relay.message.header("Call-ID"), relay.message.header("CSeq")) == key:
+                return relay
+        raise RuntimeError(f"no request was relayed with Call-ID {key[0]} and CSeq {key[1]}")
+
+    @property
+    def dropped(self) -> bool:
+        """Was the message at hand dropped (``KSR.set_drop``)?"""
+        return self.now.dropped
+
+    def is_own(self, host: str, port: int | None = None) -> bool:
+        """Is this one of our addresses or domains? An entry of `own` without a port holds for every port."""
+        lowered = host.lower()
+        for entry in self.own:
+            own_host, _, own_port = entry.lower().partition(":")
+            if lowered == own_host and (not own_port or port in (None, int(own_port))):
+                return True
+        return False
+
+    # -- answers from outside --------------------------------------------------------------------------------------
+
+    def answer(self, name: str, value: Answer | list[Answer] | Callable[..., Answer]) -> None:
+        """Set what a function gives: a value, a list of successive values, or a callable with its arguments.
+
+        Raises AttributeError for a function that does not exist, TypeError for a value it could not give.
+        """
+        export = self.export(name)
+        if callable(value):
+            self._answers[name] = value
+        elif isinstance(value, list):
+            for one in value:
+                _check_result(export, one)
+            self._answers[name] = _successive(name, value)
+        else:
+            _check_result(export, value)
+            self._answers[name] = lambda *_: value
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def called(self, name: str) -> list[tuple[str | int, ...]]:
+        """The arguments of every call of this function, in order."""
+        self.export(name)
+        return [call.args for call in self.calls if call.name == name]
+
+    def export(self, name: str) -> Export:
+        """The exported function of that name. Raises AttributeError, with the nearest names, if there is none."""
+        export = self.exports.get(name)
+        if export is None:
+            raise AttributeError(self.unknown(name))
+        if export.module not in self.modules:
+            raise AttributeError(
+                f'KSR.{name}: needs loadmodule "{export.module}.so", which is not loaded here'
+            )
+        return export
+
+    def call(self, name: str, *args: str | int) -> Answer:
+        """Call a KSR function by name, as the code under test would.
+
+        Raises AttributeError for an unknown function, TypeError and ValueError for arguments that the server would
+        not take, UnicodeDecodeError where the text it would give is not UTF-8.
+        """
+        with self._noting_misuse(name):
+            export = self.export(name)
+            _check_arguments(export, args)
+        if name in self._answers:
+            result = self._answers[name](*args)
+        else:
+            with self._noting_misuse(name):
+                family, _, function = name.rpartition(".")
+                behaviour = getattr(self._families.get(family), function, None)
+                result = behaviour(*args) if behaviour else fake.no(export)
+        _check_result(export, result)
+        self.calls.append(Call(name, args, result))
+        if isinstance(result, str):
+            # What was not UTF-8 on the wire raises here, as it does in app_python3.
+            result = result.encode("utf-8", "surrogateescape").decode("utf-8")
+        return result
+
+    @contextmanager
+    def _noting_misuse(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            self.misuse.append(f"KSR.{name}: {error}")
+            raise
+
+    def has_family(self, name: str) -> bool:
+        """Is there a sub-module ``KSR.name``, that is: is a module loaded that exports it?"""
+        return any(
+            export.module in self.modules
+            for full, export in self.exports.items()
+            if full.startswith(f"{name}.")
+        )
+
+    def unknown(self, name: str) -> str:
+        """Why this Kamailio has no function of that name."""
+        elsewhere = [version for version in known_in(name) if version != self.kamailio]
+        if elsewhere:
+            newer = versions().index(elsewhere[0]) > versions().index(self.kamailio)
+            known = f"since Kamailio {elsewhere[0]}" if newer else f"up to Kamailio {elsewhere[-1]}"
+            return f"KSR.{name} exists only {known}; this is {self.kamailio}"
+        near = difflib.get_close_matches(name, self.exports, 3)
+        hint = "; did you mean " + " or ".join(f"KSR.{match}" for match in near) + "?" if near else ""
+        return f"Kamailio {self.kamailio} has no KSR.{name}{hint}"
+
+
+class Api:
+    """What the code under test sees as ``KSR`` and as its sub-modules (``KSR.sl``)."""
+
+    def __init__(self, ksr: FakeKSR, family: str) -> None:
+        self._ksr = ksr
+        self._family = family
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        ksr = self._ksr
+        full = f"{self._family}.{name}" if self._family else name
+        if not self._family and ksr.has_family(name):
+            self.__dict__[name] = Api(ksr, name)
+            return self.__dict__[name]
+        if not known_in(full):
+            ksr.misuse.append(ksr.unknown(full))
+        ksr.export(full)
+        return lambda *args: ksr.call(full, *args)
+
+
+def _successive(name: str, values: list[Answer]) -> Callable[..., Answer]:
+    left = iter(values)
+
+    def next_answer(*_: str | int) -> Answer:
+        for value in left:
+            return value
+        raise AssertionError(f"KSR.{name}: {len(values)} answers were set, but it was called once more")
+
+    return next_answer
+
+
+_PYTHON = {"str": str, "int": int, "long": int}
+
+
+def _check_arguments(export: Export, args: tuple[object, ...]) -> None:
+    signature = f"KSR.{export.name}({', '.join(export.params)})"
+    if len(args) != len(export.params):
+        raise TypeError(f"{signature}: expected {len(export.params)} arguments, found {len(args)}: {args!r}")
+    for number, (kind, value) in enumerate(zip(export.params, args, strict=True), 1):
+        if not isinstance(value, _PYTHON[kind]):
+            raise TypeError(f"{signature}: argument {number}: expected {kind}, found {value!r}")
+        if isinstance(value, str):
+            value.encode()
+            if "\0" in value:
+                raise ValueError(f"{signature}: argument {number}: a NUL cannot be passed: {value!r}")
+
+
+def _check_result(export: Export, value: object) -> None:
+    kinds: dict[str, tuple[type, ...]] = {"bool": (bool,), "xval": (str, int, type(None))}
+    expected = kinds.get(export.returns, (int,))
+    if not isinstance(value, expected) or (export.returns == "int" and isinstance(value, bool)):
+        raise TypeError(f"KSR.{export.name} gives {export.returns}, not {value!r}")
