@@ -51,18 +51,32 @@ class Server:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait for its end, `seconds` at most; the exit status, or None if it still runs."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def stop(self) -> None:
         if self.running:
             self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
+            if self.ended(_STOP_SECONDS) is None:
                 self._process.kill()
-                self._process.wait(_STOP_SECONDS)
+                self.ended(_STOP_SECONDS)
 
     def failure(self, what: str) -> ProcessError:
         """An error that says `what` and shows the end of the log."""
-        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        lines = self.output.splitlines()[-_TAIL_LINES:]
         status = "" if self.running else f" (status {self._process.returncode})"
         tail = "\n".join(f"  | {line}" for line in lines) or "  | (empty)"
         return ProcessError(f"{self.name} {what}{status}; the end of {self.log}:\n{tail}")

@@ -192,9 +192,7 @@ def run(
 def _start(site: Site, kamailio: str, servers: Servers) -> None:
     logs = site.state / "log"
     relay = Server("relay", site.relay_command(), site.state, logs / "rtpproxy.log")
-    servers.start(
-        relay, lambda: "rtpproxy: ready" in relay.log.read_text(errors="replace"), "answer", _READY_SECONDS
-    )
+    servers.start(relay, lambda: "rtpproxy: ready" in relay.output, "answer", _READY_SECONDS)
     server = Server("kamailio", site.kamailio_command(kamailio), site.cfg.parent, logs / "kamailio.log")
     servers.start(server, site.answers, "answer to an OPTIONS", _READY_SECONDS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from kemi.cli.processes import Server
 
 LAUNCHER = Path(__file__).parents[2] / "rtpproxy"
 PATIENCE = 10.0
@@ -48,20 +49,26 @@ def udp_socket(port: int = 0) -> socket.socket:
 
 
 class Relay:
-    """A launcher that has said it is ready."""
+    """A launcher, once it is ready or has ended."""
 
-    def __init__(self, options: list[str], environment: dict[str, str] | None = None) -> None:
+    def __init__(self, options: list[str], log: Path, program: list[str]) -> None:
         self.control = free_port()
-        self.process = subprocess.Popen(
-            [sys.executable, str(LAUNCHER), f"--control=udp:127.0.0.1:{self.control}", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-        assert self.process.stdout
-        readable, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        self.ready_line = self.process.stdout.readline() if readable else ""
+        command = [
+            *program,
+            sys.executable,
+            str(LAUNCHER),
+            f"--control=udp:127.0.0.1:{self.control}",
+            *options,
+        ]
+        self.server = Server("relay", command, log.parent, log)
+        deadline = time.monotonic() + PATIENCE
+        while not self.ready_line:
+            assert time.monotonic() < deadline, self.server.failure("did not get ready").message
+            assert self.server.ended(0.05) is None, self.server.failure("ended").message
+
+    @property
+    def ready_line(self) -> str:
+        return "".join(line for line in self.server.output.splitlines() if line.startswith("rtpproxy: ready"))
 
     def ask(self, command: str) -> str:
         with udp_socket() as datagram:
@@ -81,33 +88,27 @@ class Relay:
         relay_port, address = self.ask(f"L {call} 127.0.0.1 {port} from to").split()
         return int(relay_port), address
 
-    def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(signal_number)
-        return self.process.wait(PATIENCE)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate(timeout=PATIENCE)
+    def stop(self, signal_number: int = signal.SIGTERM) -> int | None:
+        os.kill(self.server.pid, signal_number)
+        return self.server.ended(PATIENCE)
 
 
 StartRelay = Callable[..., Relay]
 
 
 @pytest.fixture
-def start_relay() -> Iterator[StartRelay]:
+def start_relay(tmp_path: Path) -> Iterator[StartRelay]:
     started: list[Relay] = []
 
-    def start(*options: str, binary: str = "none", environment: dict[str, str] | None = None) -> Relay:
-        relay = Relay(
-            [f"--binary={binary}", "--media-address=127.0.0.1", "--log-level=debug", *options], environment
-        )
+    def start(*options: str, binary: str = "none", path: str = os.environ["PATH"]) -> Relay:
+        common = [f"--binary={binary}", "--media-address=127.0.0.1", "--log-level=debug"]
+        relay = Relay([*common, *options], tmp_path / "relay.log", ["env", f"PATH={path}"])
         started.append(relay)
-        assert relay.ready_line.startswith("rtpproxy: ready"), relay.process.communicate(timeout=PATIENCE)
         return relay
 
     yield start
     for relay in started:
-        relay.close()
+        relay.server.stop()
 
 
 def refused(*options: str) -> str:
@@ -130,7 +131,6 @@ def test_the_ready_line_comes_when_the_version_command_is_answered(start_relay: 
     assert relay.ready_line == (
         f"rtpproxy: ready, control udp:127.0.0.1:{relay.control}, media 127.0.0.1 ports 40000-40010, rtp.io "
         + relay.ready_line.split()[-1]
-        + "\n"
     )
     assert relay.ask("V") == "20040107"
 
@@ -233,10 +233,8 @@ def test_a_stop_ends_live_sessions_and_frees_their_ports(start_relay: StartRelay
         udp_socket(port)
     assert relay.stop(signal_number) == 0
     udp_socket(port).close()
-    assert relay.process.stderr
-    log = relay.process.stderr.read()
-    assert "is cleaned up" in log
-    assert "Traceback" not in log
+    assert "is cleaned up" in relay.server.output
+    assert "Traceback" not in relay.server.output
 
 
 def test_a_control_socket_in_use_is_named() -> None:
@@ -297,8 +295,8 @@ def binary(tmp_path: Path) -> Path:
 
 def test_an_installed_binary_is_preferred_and_stopped_with_us(start_relay: StartRelay, binary: Path) -> None:
     path = f"{binary.parent}:{os.environ['PATH']}"
-    relay = start_relay("--advertise=203.0.113.9", binary="auto", environment={"PATH": path})
-    assert relay.ready_line.endswith(f"{binary}\n")
+    relay = start_relay("--advertise=203.0.113.9", binary="auto", path=path)
+    assert relay.ready_line.endswith(f" {binary}")
     port, address = relay.offer("call")
     assert address == "203.0.113.9"
     assert relay.stop() == 0
@@ -308,9 +306,8 @@ def test_an_installed_binary_is_preferred_and_stopped_with_us(start_relay: Start
 def test_the_death_of_the_binary_is_reported(start_relay: StartRelay, binary: Path) -> None:
     relay = start_relay(binary=str(binary))
     os.kill(int((binary.parents[1] / "pid").read_text()), signal.SIGKILL)
-    assert relay.process.wait(PATIENCE) == 1
-    assert relay.process.stderr
-    assert f"{binary} ended by itself with status -9" in relay.process.stderr.read()
+    assert relay.server.ended(PATIENCE) == 1
+    assert f"{binary} ended by itself with status -9" in relay.server.output
 
 
 def test_what_follows_two_dashes_goes_to_rtpproxy(start_relay: StartRelay) -> None:

@@ -1,0 +1,381 @@
+"""`kemi db` and `kemi user` on SQLite and on a real MariaDB; a real Kamailio then reads what they wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kemi.cli.database import DatabaseError, DatabaseUrl, connect
+from kemi.cli.main import main
+from kemi.cli.processes import Server
+from kemi.cli.schema import create, read_tables
+
+PATIENCE = 30.0
+KAMAILIO = shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+def kemi(*arguments: str, typed: str = "", succeeds: bool = True) -> Result:
+    result = CliRunner().invoke(main, arguments, input=typed, catch_exceptions=False)
+    assert (result.exit_code == 0) is succeeds, result.output
+    return result
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: str, happened: Callable[[], bool], server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, server.failure(f"gave no {what} within {PATIENCE:g} s").message
+        assert server.ended(0.1) is None, server.failure(f"ended before {what}").message
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A server of our own on loopback."""
+
+    port: int
+    socket: Path
+
+    def administer(self, statement: str) -> None:
+        client = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        subprocess.run([*client, "-e", statement], check=True, capture_output=True, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    folder = tmp_path_factory.mktemp("mariadb")
+    data = folder / "data"
+    user = f"--user={'root' if os.geteuid() == 0 else os.environ['USER']}"
+    subprocess.run(
+        [
+            "mariadb-install-db",
+            "--no-defaults",
+            user,
+            f"--datadir={data}",
+            "--auth-root-authentication-method=normal",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    mariadb = MariaDb(free_port(), folder / "socket")
+    command = ["/usr/sbin/mariadbd", "--no-defaults", user, f"--datadir={data}", f"--socket={mariadb.socket}"]
+    command += [f"--pid-file={folder / 'pid'}", "--bind-address=127.0.0.1", f"--port={mariadb.port}"]
+    server = Server("mariadbd", command, folder, folder / "log")
+    try:
+        wait_for("'ready for connections'", lambda: "ready for connections" in server.output, server)
+        yield mariadb
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'kemi.sqlite'}"
+
+
+@pytest.fixture
+def mysql_url(mariadb: MariaDb) -> str:
+    name = f"kemi_{secrets.token_hex(4)}"
+    mariadb.administer(
+        f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO '{name}'@'127.0.0.1' IDENTIFIED BY 'secret'"
+    )
+    return f"mysql://{name}:secret@127.0.0.1:{mariadb.port}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+def rows(url: str, statement: str) -> Sequence[tuple[object, ...]]:
+    with connect(url) as database:
+        return database.rows(statement)
+
+
+def change(url: str, statement: str) -> None:
+    with connect(url) as database:
+        database.execute(statement)
+
+
+def test_create_makes_the_tables_of_the_installed_kamailio(url: str) -> None:
+    created = kemi("db", "create", "--db", url)
+    for table in ("version", "location", "subscriber", "acc", "dbaliases", "speed_dial", "domain", "address"):
+        assert f" {table}" in created.output
+    assert "all of the version that the installed Kamailio expects" in kemi("db", "check", "--db", url).output
+
+
+def test_create_adds_what_is_missing_and_leaves_the_rest(url: str) -> None:
+    kemi("db", "create", "--db", url)
+    kemi("user", "add", "alice@example.org", "--db", url, "--password-stdin", typed="secret\n")
+    change(url, "DROP TABLE speed_dial")
+    change(url, "DELETE FROM version WHERE table_name = 'speed_dial'")
+    assert "table speed_dial: missing" in kemi("db", "check", "--db", url, succeeds=False).output
+    assert kemi("db", "create", "--db", url).output.endswith(": created speed_dial\n")
+    assert kemi("db", "create", "--db", url).output.endswith(": nothing to create\n")
+    assert rows(url, "SELECT username, domain FROM subscriber") == [("alice", "example.org")]
+
+
+def test_a_table_of_another_version_is_named(url: str) -> None:
+    kemi("db", "create", "--db", url)
+    change(url, "UPDATE version SET table_version = 1008 WHERE table_name = 'location'")
+    change(url, "DELETE FROM version WHERE table_name = 'acc'")
+    for command in ("create", "check"):
+        output = kemi("db", command, "--db", url, succeeds=False).output
+        assert re.search(
+            r"table location: the installed Kamailio expects version \d+, found version 1008;", output
+        )
+        assert re.search(
+            r"table acc: the installed Kamailio expects version \d+, found no version row;", output
+        )
+
+
+def test_more_of_kamailios_tables_can_be_asked_for(url: str) -> None:
+    assert " msilo" not in f" {kemi('db', 'create', '--db', url).output}"
+    assert kemi("db", "create", "--db", url, "--with", "msilo").output.endswith(": created silo\n")
+    output = kemi("db", "create", "--db", url, "--with", "mistake", succeeds=False).output
+    assert "mistake-create.sql: no such file; this Kamailio has the sets acc, alias_db" in output
+
+
+def test_the_default_sets_cover_every_table_of_the_standard_ones() -> None:
+    for engine in ("sqlite", "mysql"):
+        assert all(table.version > 0 and table.statements for table in read_tables(engine))
+
+
+def test_a_failed_create_leaves_nothing_behind(sqlite_url: str) -> None:
+    tables = read_tables("sqlite")
+    tables[-1].statements.append("CREATE NONSENSE")
+    with pytest.raises(DatabaseError, match="CREATE NONSENSE"), connect(sqlite_url) as database:
+        create(database, tables)
+    with connect(sqlite_url) as database:
+        assert database.tables() == set()
+
+
+def test_two_creations_at_once_do_not_collide(sqlite_url: str, tmp_path: Path) -> None:
+    program = (
+        f"from kemi.cli.db import prepare; import sys; sys.stdout.write(str(len(prepare({sqlite_url!r}))))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path)
+        for _ in range(3)
+    ]
+    created = sorted(int(process.communicate(timeout=PATIENCE)[0]) for process in running)
+    assert created == [0, 0, len(read_tables("sqlite"))]
+
+
+def test_the_file_is_closed_to_strangers(sqlite_url: str, tmp_path: Path) -> None:
+    kemi("db", "create", "--db", sqlite_url)
+    assert (tmp_path / "kemi.sqlite").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_check_does_not_create_the_file(sqlite_url: str, tmp_path: Path) -> None:
+    assert (
+        "no such file; run `kemi db create`" in kemi("db", "check", "--db", sqlite_url, succeeds=False).output
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_users_are_added_listed_changed_and_removed(url: str) -> None:
+    def hashes() -> object:
+        return rows(url, "SELECT ha1, ha1b FROM subscriber WHERE username = 'alice'")[0]
+
+    def expected(password: str) -> object:
+        ha1 = f"alice:example.org:{password}"
+        ha1b = f"alice@example.org:example.org:{password}"
+        return tuple(hashlib.md5(text.encode()).hexdigest() for text in (ha1, ha1b))
+
+    at = ("--db", url, "--domain", "example.org")
+    assert kemi("user", "add", "alice", *at, "--password-stdin", typed="secret\n").output == (
+        "added alice@example.org\n"
+    )
+    assert hashes() == expected("secret")
+    assert "changed" in kemi("user", "passwd", "alice", *at, "--password-stdin", typed="better\n").output
+    assert hashes() == expected("better")
+    kemi("user", "add", "bob@example.com", *at)
+    assert kemi("user", "list", "--db", url).output == "bob@example.com\nalice@example.org\n"
+    kemi("user", "remove", "bob@example.com", "--db", url)
+    assert kemi("user", "list", "--db", url).output == "alice@example.org\n"
+
+
+def test_a_password_is_made_shown_once_and_stored_nowhere(sqlite_url: str, tmp_path: Path) -> None:
+    output = kemi("user", "add", "alice", "--domain", "example.org", "--db", sqlite_url).output
+    match = re.fullmatch(r"added alice@example.org, password (\w{16}) \(shown only now\)\n", output)
+    assert match, output
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert match[1].encode() not in stored
+    assert hashlib.md5(f"alice:example.org:{match[1]}".encode()).hexdigest().encode() in stored
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "reason"),
+    [
+        (["add", "alice"], "", "user alice@example.org exists already; `kemi user passwd alice` changes"),
+        (
+            ["remove", "carol"],
+            "",
+            "no user carol@example.org; there is alice@example.org. Is --domain right?",
+        ),
+        (["passwd", "carol"], "", "no user carol@example.org; there is alice@example.org."),
+        (["add", "al ice"], "", "user 'al ice': expected 1 to 64 letters, digits or any of"),
+        (["add", "@example.org"], "", "user '': expected 1 to 64 letters"),
+        (["add", "bob", "--password-stdin"], "", "expected a password on standard input, found nothing"),
+    ],
+)
+def test_mistakes_with_users_are_explained(
+    sqlite_url: str, arguments: list[str], typed: str, reason: str
+) -> None:
+    at = ("--domain", "example.org", "--db", sqlite_url)
+    kemi("user", "add", "alice", *at)
+    assert reason in kemi("user", *arguments, *at, typed=typed, succeeds=False).output
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "name", "port"),
+    [
+        ("sqlite:////var/kemi.sqlite", "sqlite", "/var/kemi.sqlite", 3306),
+        ("mysql://kamailio:rw@db/kamailio", "mysql", "kamailio", 3306),
+        ("mysql://kamailio@127.0.0.1:3307/kamailio", "mysql", "kamailio", 3307),
+    ],
+)
+def test_urls_are_read_as_kamailio_writes_them(text: str, engine: str, name: str, port: int) -> None:
+    url = DatabaseUrl.parse(text)
+    assert (url.engine, url.name, url.port) == (engine, name, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("sqlite:///relative.sqlite", "expected an absolute path"),
+        ("sqlite://x", "expected an absolute path"),
+        ("mysql://u:secret@host", r"'mysql://u:\*\*\*@host': expected sqlite:////path/to/file or mysql://"),
+        ("postgres://u:p@host/db", "expected sqlite:////path/to/file or mysql://user:password@host/name"),
+        ("", "database '': expected"),
+    ],
+)
+def test_urls_that_cannot_be_read_are_explained_without_the_password(text: str, reason: str) -> None:
+    with pytest.raises(DatabaseError, match=reason) as caught:
+        DatabaseUrl.parse(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_does_not_answer_is_named() -> None:
+    port = free_port()
+    with pytest.raises(DatabaseError, match=rf"mysql://u:\*\*\*@127.0.0.1:{port}/db: cannot connect: "):
+        rows(f"mysql://u:p@127.0.0.1:{port}/db", "SELECT 1")
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(
+        "no database at all, but long enough to be taken for the head of one " * 40
+    )
+    with pytest.raises(DatabaseError, match=r"text: .*not a database"):
+        rows(f"sqlite:///{tmp_path / 'text'}", "SELECT 1")
+
+
+def test_users_can_be_added_while_somebody_reads(sqlite_url: str, tmp_path: Path) -> None:
+    kemi("db", "create", "--db", sqlite_url)
+    reader = sqlite3.connect(tmp_path / "kemi.sqlite")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subscriber").fetchone()
+    kemi("user", "add", "alice", "--domain", "example.org", "--db", sqlite_url)
+    reader.close()
+
+
+CFG = """#!KAMAILIO
+children=1
+auto_aliases=no
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+loadmodule "{driver}.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "auth.so"
+loadmodule "auth_db.so"
+modparam("auth_db", "db_url", "{url}")
+modparam("auth_db", "calculate_ha1", 0)
+modparam("auth_db", "password_column", "ha1")
+modparam("auth_db", "password_column_2", "ha1b")
+request_route {{
+    if (!auth_check("$fd", "subscriber", "0")) {{ auth_challenge("$fd", "0"); exit; }}
+    sl_send_reply("200", "OK");
+}}
+"""
+
+
+@pytest.fixture
+def registrar(url: str, tmp_path: Path) -> Iterator[int]:
+    """The port of a Kamailio that authenticates against the database."""
+    assert KAMAILIO, "no kamailio on this machine; `make setup` installs it"
+    kemi("db", "create", "--db", url)
+    cfg, port = tmp_path / "kamailio.cfg", free_port()
+    cfg.write_text(CFG.format(url=url, driver=f"db_{DatabaseUrl.parse(url).engine}"))
+    command = [KAMAILIO, "-f", str(cfg), "-DD", "-E", "-l", f"udp:127.0.0.1:{port}", "-Y", str(tmp_path)]
+    server = Server("kamailio", command, tmp_path, tmp_path / "kamailio.log")
+    try:
+        wait_for("answer to a REGISTER", lambda: bool(register(port, "", timeout=0.2)), server)
+        yield port
+    finally:
+        server.stop()
+
+
+def register(port: int, authorization: str, timeout: float = PATIENCE) -> str:
+    """Send one REGISTER; the answer, or nothing when nobody is there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.settimeout(timeout)
+        phone.connect(("127.0.0.1", port))
+        host = "{}:{}".format(*phone.getsockname())
+        call = secrets.token_hex(8)
+        message = (
+            f"REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP {host};branch=z9hG4bK{call}\r\n"
+            f"From: <sip:alice@example.org>;tag={call}\r\nTo: <sip:alice@example.org>\r\nCall-ID: {call}\r\n"
+            f"CSeq: 1 REGISTER\r\nMax-Forwards: 70\r\n{authorization}Content-Length: 0\r\n\r\n"
+        )
+        try:
+            phone.send(message.encode())
+            return phone.recv(65535).decode()
+        except (TimeoutError, ConnectionRefusedError):
+            return ""
+
+
+def credentials(challenge: str, username: str, password: str) -> str:
+    """The Authorization header that answers a 401 (RFC 2617, section 3.2.2, without qop)."""
+    match = re.search(r'nonce="([^"]+)"', challenge)
+    assert match, challenge
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    uri = "sip:example.org"
+    response = md5(f"{md5(f'{username}:example.org:{password}')}:{match[1]}:{md5(f'REGISTER:{uri}')}")
+    return (
+        f'Authorization: Digest username="{username}", realm="example.org", nonce="{match[1]}", '
+        f'uri="{uri}", response="{response}"\r\n'
+    )
+
+
+@pytest.mark.parametrize("username", ["alice", "alice@example.org"])
+def test_kamailio_accepts_the_user_with_the_right_password_only(
+    url: str, registrar: int, username: str
+) -> None:
+    kemi("user", "add", "alice@example.org", "--db", url, "--password-stdin", typed="secret\n")
+    challenge = register(registrar, "")
+    assert challenge.startswith("SIP/2.0 401 ")
+    assert register(registrar, credentials(challenge, username, "guess")).startswith("SIP/2.0 401 ")
+    assert register(registrar, credentials(challenge, username, "secret")).startswith("SIP/2.0 200 ")
