@@ -48,6 +48,8 @@ def test_rtp_is_counted_for_each_source_and_path() -> None:
         ("192.168.1.2:40788", "0xc10c4168", 3),
         ("203.0.113.10:35210", "0x333df0c9", 3),
     }
+    assert {stream.payload_type for stream in streams} == {8}
+    assert [len(payload) for _, payload in streams[0].audio] == [160, 160, 160]
 
 
 def test_the_page_is_written_from_the_captures(tmp_path: Path) -> None:
@@ -57,6 +59,7 @@ def test_the_page_is_written_from_the_captures(tmp_path: Path) -> None:
     assert text.count("<summary>") == 17
     assert "<code>192.168.1.2:5060</code> ⇒ <code>203.0.113.21:58867</code>" in text
     assert "alice’s voice" in text
+    assert '<img src="data:image/png;base64,' in text
 
 
 def test_a_capture_that_is_missing_is_named_on_the_page(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kemi.lab.report.grid import Grid
 from kemi.lab.report.ladder import Ladder, Media, build, voices
 from kemi.lab.report.rows import Row, rows
+from kemi.lab.report.sound import HIGHEST_HZ, picture
 from kemi.lab.report.wire import CaptureError, Packet, Stream, read_rtp, read_sip
 from kemi.lab.result import CallResult, Heard, Party
 
@@ -46,6 +47,12 @@ class CallView:
         """The RTP of the party that was heard."""
         names = [party.name for party in self.result.parties]
         return next((media for media in self.ladder.media if names[media.start // 4] == heard.speaker), None)
+
+    def picture_of(self, heard: Heard) -> str:
+        """A picture of the sound that reached the listener; empty when no capture holds it."""
+        voice = self.voice_of(heard)
+        arrived = voice and voice.hops[-1]
+        return picture(arrived) if arrived else ""
 
 
 class Captures:
@@ -106,6 +113,7 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
         grid=grid,
         anchor=lambda cell: anchors[id(cell.results[0])],
         featured=next((call for call in calls if not call.result.ok), calls[-1] if calls else None),
+        highest_hz=HIGHEST_HZ,
         good=sum(call.result.ok for call in calls),
         when=when or datetime.now().astimezone(),
     )

@@ -2,8 +2,9 @@
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from kemi.lab.report.message import Message
 
@@ -45,6 +46,10 @@ class Stream:
     first: float
     last: float
     """Times of the first and the last packet, seconds since 1970."""
+    payload_type: int = -1
+    """What the first packet says it carries (RFC 3551, section 6)."""
+    audio: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
+    """Timestamp and payload of each packet of that type."""
 
 
 def read_sip(capture: Path) -> tuple[Packet, ...]:
@@ -66,14 +71,36 @@ def read_rtp(capture: Path) -> tuple[Stream, ...]:
 
     Raises CaptureError when tshark is missing or cannot read the file.
     """
-    streams: dict[tuple[str, Endpoint, Endpoint], Stream] = {}
-    for row in _tshark(capture, "rtp && !icmp", ("rtp.ssrc",), "--enable-heuristic", "rtp_udp"):
+    packets: dict[tuple[str, Endpoint, Endpoint], list[_RtpPacket]] = {}
+    fields = ("rtp.ssrc", "rtp.p_type", "rtp.timestamp", "rtp.payload")
+    for row in _tshark(capture, "rtp && !icmp", fields, "--enable-heuristic", "rtp_udp"):
         time, source, destination = _addressing(row)
-        key = row[7], source, destination
-        known = streams.get(key)
-        first, packets = (known.first, known.packets + 1) if known else (time, 1)
-        streams[key] = Stream(*key, packets=packets, first=first, last=time)
-    return tuple(sorted(streams.values(), key=lambda stream: stream.first))
+        ssrc, payload_type, timestamp, payload = row[7:]
+        packet = _RtpPacket(time, int(payload_type), int(timestamp), bytes.fromhex(payload.replace(":", "")))
+        packets.setdefault((ssrc, source, destination), []).append(packet)
+    streams = [
+        Stream(
+            *key,
+            packets=len(seen),
+            first=seen[0].time,
+            last=seen[-1].time,
+            payload_type=seen[0].payload_type,
+            audio=tuple(
+                (packet.timestamp, packet.payload)
+                for packet in seen
+                if packet.payload_type == seen[0].payload_type
+            ),
+        )
+        for key, seen in packets.items()
+    ]
+    return tuple(sorted(streams, key=lambda stream: stream.first))
+
+
+class _RtpPacket(NamedTuple):
+    time: float
+    payload_type: int
+    timestamp: int
+    payload: bytes
 
 
 def _tshark(capture: Path, display_filter: str, fields: Sequence[str], *options: str) -> Iterator[list[str]]:
