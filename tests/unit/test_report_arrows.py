@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from report_samples import ALICE, BOB, recorded
 
-from kemi.lab.report.ladder import Arrow, Ladder, Lane, build, voices
-from kemi.lab.report.wire import Endpoint, Packet, Stream
+from kemi.lab.report.ladder import Arrow, Ladder, Lane, build
+from kemi.lab.report.wire import Endpoint, Packet
 
 
 def ladder(server: list[Packet] | None = None, callee: list[Packet] | None = None) -> Ladder:
@@ -100,24 +100,3 @@ def test_other_calls_in_the_servers_capture_are_left_out() -> None:
     )
     at_server.append(replace(at_server[-1], message=replace(stranger, headers=headers)))
     assert len(ladder(at_server).arrows) == len(recorded("server"))
-
-
-def test_a_voice_is_followed_by_its_ssrc_through_both_nats_and_the_relay() -> None:
-    phone, outside, relay_in, relay_out, nat, bob = (
-        Endpoint("192.168.1.2", 40788),
-        Endpoint("203.0.113.21", 4474),
-        Endpoint("203.0.113.10", 35210),
-        Endpoint("203.0.113.10", 35432),
-        Endpoint("203.0.113.22", 58862),
-        Endpoint("10.0.0.2", 40942),
-    )
-    spoken = Stream("0x1", phone, relay_in, 200, 1.0, 5.0)
-    at_server = [
-        Stream("0x1", outside, relay_in, 200, 1.0, 5.0),
-        Stream("0x1", relay_out, Endpoint("203.0.113.22", 40942), 1, 1.0, 1.0),
-        Stream("0x1", relay_out, nat, 199, 1.0, 5.0),
-        Stream("0x2", outside, relay_in, 999, 1.0, 5.0),
-    ]
-    heard = Stream("0x1", relay_out, bob, 199, 1.0, 5.0)
-    (media,) = voices(ladder(), ALICE, BOB, [spoken], at_server, [heard]).media
-    assert [hop and hop.packets for hop in media.hops] == [200, 200, 199, 199]

@@ -44,7 +44,7 @@ class Page(HTMLParser):
 def view(number: int = 1, problem: str = "") -> CallView:
     ladder = build(ALICE, BOB, recorded("caller"), recorded("server"), recorded("callee"))
     return CallView(
-        f"call-{number}", result(problem=problem), ladder, tuple(rows(ladder, (ALICE, BOB))), problem
+        f"call-{number}", result(problem=problem), (), tuple(rows(ladder, (), (ALICE, BOB))), problem
     )
 
 

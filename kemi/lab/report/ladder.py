@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from kemi.lab.report.message import Message
-from kemi.lab.report.wire import Endpoint, Packet, Stream
+from kemi.lab.report.wire import Endpoint, Packet
 from kemi.lab.result import Party
 
 TRANSIT = 0.4
@@ -80,27 +80,10 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Media:
-    """One party's voice, hop by hop; a hop that no capture saw is None."""
-
-    start: Lane
-    end: Lane
-    ssrc: str
-    hops: tuple[Stream | None, ...]
-    """At the speaker, into the relay, out of the relay, at the listener."""
-
-    @property
-    def first(self) -> float:
-        """Time of its first packet."""
-        return min(hop.first for hop in self.hops if hop)
-
-
-@dataclass(frozen=True)
 class Ladder:
     """All arrows of a call in order of time."""
 
     arrows: tuple[Arrow, ...]
-    media: tuple[Media, ...] = ()
     call_id: str = ""
 
 
@@ -151,43 +134,6 @@ def build(
     arrows += [_unseen(sides, packet, caller, callee) for packet in at_server]
     arrows.sort(key=lambda arrow: arrow.packet.time)
     return Ladder(tuple(_with_history(arrows)), call_id=call_id)
-
-
-def voices(
-    ladder: Ladder,
-    caller: Party,
-    callee: Party,
-    caller_streams: Sequence[Stream],
-    server_streams: Sequence[Stream],
-    callee_streams: Sequence[Stream],
-) -> Ladder:
-    """The same ladder with both voices, each known by its SSRC, which a relay keeps."""
-    media = []
-    for start, end, party, at_speaker, at_listener in (
-        (Lane.CALLER, Lane.CALLEE, caller, caller_streams, callee_streams),
-        (Lane.CALLEE, Lane.CALLER, callee, callee_streams, caller_streams),
-    ):
-        spoken = [stream for stream in at_speaker if stream.source.address == party.private_address]
-        if not spoken:
-            continue
-        voice = max(spoken, key=lambda stream: stream.packets)
-        relay = [stream for stream in server_streams if stream.ssrc == voice.ssrc]
-        hops = (
-            voice,
-            _longest(stream for stream in relay if stream.destination == voice.destination),
-            _longest(stream for stream in relay if stream.source.address == voice.destination.address),
-            _longest(
-                stream
-                for stream in at_listener
-                if stream.ssrc == voice.ssrc and stream.source.address != party.private_address
-            ),
-        )
-        media.append(Media(start, end, voice.ssrc, hops))
-    return replace(ladder, media=tuple(media))
-
-
-def _longest(streams: Iterable[Stream]) -> Stream | None:
-    return max(streams, key=lambda stream: stream.packets, default=None)
 
 
 def _of_call(packets: Iterable[Packet], call_id: str) -> list[Packet]:

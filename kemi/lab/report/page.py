@@ -8,7 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kemi.lab.report.grid import Grid
-from kemi.lab.report.ladder import Ladder, Media, build, voices
+from kemi.lab.report.ladder import Ladder, build
+from kemi.lab.report.media import Media, voices
 from kemi.lab.report.rows import Row, rows
 from kemi.lab.report.sound import HIGHEST_HZ, picture
 from kemi.lab.report.wire import CaptureError, Packet, Stream, read_rtp, read_sip
@@ -23,7 +24,7 @@ class CallView:
 
     anchor: str
     result: CallResult
-    ladder: Ladder
+    media: tuple[Media, ...]
     rows: tuple[Row, ...]
     problem: str
     """The call's problem, or why its captures cannot be shown."""
@@ -46,7 +47,7 @@ class CallView:
     def voice_of(self, heard: Heard) -> Media | None:
         """The RTP of the party that was heard."""
         names = [party.name for party in self.result.parties]
-        return next((media for media in self.ladder.media if names[media.start // 4] == heard.speaker), None)
+        return next((media for media in self.media if names[media.start // 4] == heard.speaker), None)
 
     def picture_of(self, heard: Heard) -> str:
         """A picture of the sound that reached the listener; empty when no capture holds it."""
@@ -69,8 +70,8 @@ class Captures:
             raise CaptureError(f"expected a capture {name!r}, found {', '.join(result.captures) or 'none'}")
         return self._run_dir / result.captures[name]
 
-    def ladder(self, result: CallResult) -> Ladder:
-        """The ladder of a call.
+    def read(self, result: CallResult) -> tuple[Ladder, tuple[Media, ...]]:
+        """The ladder of a call, and its voices.
 
         Raises CaptureError when a capture is missing or cannot be read.
         """
@@ -83,7 +84,7 @@ class Captures:
             if path not in self._packets:
                 self._packets[path], self._streams[path] = read_sip(path), read_rtp(path)
         ladder = build(*result.parties, *(self._packets[path] for path in paths))
-        return voices(ladder, *result.parties, *(self._streams[path] for path in paths))
+        return ladder, voices(*result.parties, *(self._streams[path] for path in paths))
 
 
 def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()) -> Path:
@@ -125,10 +126,10 @@ def view(result: CallResult, run_dir: Path) -> CallView:
 
 
 def _view(captures: Captures, result: CallResult, name: str) -> CallView:
-    ladder, problem = Ladder(()), result.problem
+    ladder, media, problem = Ladder(()), tuple[Media, ...](), result.problem
     try:
-        ladder = captures.ladder(result)
+        ladder, media = captures.read(result)
     except CaptureError as error:
         problem = f"{problem}\n{error}".strip()
     anchor = f"{name}-{result.caller_nat}-{result.callee_nat}".replace(" ", "-")
-    return CallView(anchor, result, ladder, tuple(rows(ladder, result.parties)), problem)
+    return CallView(anchor, result, media, tuple(rows(ladder, media, result.parties)), problem)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kemi.lab.report import diff
-from kemi.lab.report.ladder import Arrow, Ladder, Lane, Media
+from kemi.lab.report.ladder import Arrow, Ladder, Lane
+from kemi.lab.report.media import Media
 from kemi.lab.report.wire import Stream
 from kemi.lab.result import Party
 
@@ -95,18 +96,18 @@ class MediaRow:
 Row = PhaseRow | ArrowRow | MediaRow
 
 
-def rows(ladder: Ladder, parties: Sequence[Party]) -> Iterator[Row]:
+def rows(ladder: Ladder, media: Sequence[Media], parties: Sequence[Party]) -> Iterator[Row]:
     """Phase after phase; inside a phase in order of time."""
     times = [arrow.packet.time for arrow in ladder.arrows]
     start = min(times, default=0.0)
     for phase in PHASES:
         arrows = [arrow for arrow in ladder.arrows if _phase(arrow) == phase]
-        media = sorted(ladder.media, key=lambda voice: voice.first) if phase == AUDIO else []
-        if arrows or media:
+        spoken = sorted(media, key=lambda voice: voice.first) if phase == AUDIO else []
+        if arrows or spoken:
             yield PhaseRow(phase)
         for arrow in arrows:
             yield _arrow_row(arrow, parties, start)
-        for voice in media:
+        for voice in spoken:
             speaker, listener = parties if voice.start is Lane.CALLER else parties[::-1]
             yield MediaRow(voice, speaker, listener, voice.first - start)
 
