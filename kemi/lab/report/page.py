@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kemi.lab.nat import PRESETS
 from kemi.lab.report.grid import Grid
 from kemi.lab.report.ladder import Ladder, build
 from kemi.lab.report.media import Media, voices
@@ -115,6 +116,7 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
         anchor=lambda cell: anchors[id(cell.results[0])],
         featured=next((call for call in calls if not call.result.ok), calls[-1] if calls else None),
         highest_hz=HIGHEST_HZ,
+        kinds=[nat for nat in PRESETS if nat.name in grid.nats],
         good=sum(call.result.ok for call in calls),
         when=when or datetime.now().astimezone(),
     )
