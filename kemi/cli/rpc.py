@@ -65,5 +65,7 @@ def call(path: Path, method: str, *parameters: str | int, timeout: float = 5.0) 
 def reload(path: Path | None) -> None:
     """Load the routes anew; every process of Kamailio does so at its next message."""
     path = path or default_socket()
-    result = call(path, "app_python.reload")
-    click.echo(f"{path}: {json.dumps(result) if result else 'reload accepted'}")
+    count = call(path, "app_python.reload")["new"]
+    click.echo(
+        f"{path}: reload {count} accepted; its result stands in Kamailio's log after the next messages"
+    )

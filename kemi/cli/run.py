@@ -202,7 +202,7 @@ def _welcome(site: Site) -> Panel:
         users = [f"{name}@{domain}" for name, domain in Subscribers(database).all()]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
-    grid.add_column()
+    grid.add_column(overflow="fold")
     rows = {
         "Domain": site.domain,
         "Proxy": f"{site.address}:{site.port}",
