@@ -56,7 +56,7 @@ def test_the_page_is_written_from_the_captures(tmp_path: Path) -> None:
     written = page.write(tmp_path, [call()])
     text = written.read_text(encoding="utf-8")
     assert written == tmp_path / "index.html"
-    assert text.count("<summary>") == 17
+    assert text.count('<details class="row"') == 17
     assert "<code>192.168.1.2:5060</code> ⇒ <code>203.0.113.21:58867</code>" in text
     assert "alice’s voice" in text
     assert '<img src="data:image/png;base64,' in text
@@ -73,3 +73,13 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path) -> None:
     junk.write_bytes(b"not a capture")
     with pytest.raises(CaptureError, match=r"junk\.pcap: expected a whole capture file, tshark says: .+"):
         read_sip(junk)
+
+
+def test_a_call_that_was_never_set_up_is_on_the_page(tmp_path: Path) -> None:
+    failed = replace(
+        call(), ok=False, problem="bob never registered", parties=(), captures={}, heard=(), ended_by=""
+    )
+    text = page.write(tmp_path, [failed]).read_text(encoding="utf-8")
+    assert "bob never registered" in text
+    assert "expected caller and callee as parties of the call, found 0" in text
+    assert '<details class="row"' not in text

@@ -4,7 +4,6 @@ import io
 import re
 from html.parser import HTMLParser
 
-from report_samples import ALICE, BOB, recorded, result
 from rich.console import Console
 
 from kemi.lab.event import Event
@@ -13,6 +12,7 @@ from kemi.lab.report.grid import Grid
 from kemi.lab.report.ladder import build
 from kemi.lab.report.page import CallView, render
 from kemi.lab.report.rows import rows
+from tests.unit.report_samples import ALICE, BOB, recorded, result
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 

@@ -32,13 +32,18 @@ class CallView:
 
     @property
     def caller(self) -> Party:
-        """The party that calls."""
-        return self.result.parties[0]
+        """The party that calls; without addresses when the call was never set up."""
+        return next(iter(self.result.parties), Party(self.result.caller, self.result.caller_nat, "", ""))
 
     @property
     def callee(self) -> Party:
-        """The party that is called."""
-        return self.result.parties[1]
+        """The party that is called; without addresses when the call was never set up."""
+        return next(iter(self.result.parties[1:]), Party(self.result.callee, self.result.callee_nat, "", ""))
+
+    @property
+    def ended_by(self) -> str:
+        """Name of the party that hung up."""
+        return {"caller": self.caller.name, "callee": self.callee.name}.get(self.result.ended_by, "nobody")
 
     @property
     def longest(self) -> float:
@@ -60,16 +65,9 @@ class CallView:
 class Captures:
     """Reads each capture file once, however many calls it holds."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+    def __init__(self) -> None:
         self._packets: dict[Path, tuple[Packet, ...]] = {}
         self._streams: dict[Path, tuple[Stream, ...]] = {}
-
-    def path(self, result: CallResult, name: str) -> Path:
-        """Where a capture of a call is; relative paths count from the run folder."""
-        if name not in result.captures:
-            raise CaptureError(f"expected a capture {name!r}, found {', '.join(result.captures) or 'none'}")
-        return self._run_dir / result.captures[name]
 
     def read(self, result: CallResult) -> tuple[Ladder, tuple[Media, ...]]:
         """The ladder of a call, and its voices.
@@ -80,7 +78,10 @@ class Captures:
             raise CaptureError(
                 f"expected caller and callee as parties of the call, found {len(result.parties)}"
             )
-        paths = [self.path(result, name) for name in ("caller", "server", "callee")]
+        names = "caller", "server", "callee"
+        if missing := [name for name in names if name not in result.captures]:
+            raise CaptureError(f"expected captures of {', '.join(names)}, found none of {', '.join(missing)}")
+        paths = [result.captures[name] for name in names]
         for path in paths:
             if path not in self._packets:
                 self._packets[path], self._streams[path] = read_sip(path), read_rtp(path)
@@ -93,7 +94,7 @@ def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()
 
     `nats` gives the order of the grid. A call whose captures cannot be read is shown with the reason.
     """
-    captures = Captures(run_dir)
+    captures = Captures()
     calls = [_view(captures, result, f"call-{number}") for number, result in enumerate(results, start=1)]
     page = run_dir / PAGE_FILE
     page.write_text(render(calls, Grid.of(results, nats)), encoding="utf-8")
@@ -122,9 +123,9 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
     )
 
 
-def view(result: CallResult, run_dir: Path) -> CallView:
+def view(result: CallResult) -> CallView:
     """One call, as the page would show it."""
-    return _view(Captures(run_dir), result, "call")
+    return _view(Captures(), result, "call")
 
 
 def _view(captures: Captures, result: CallResult, name: str) -> CallView:
