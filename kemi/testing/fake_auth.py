@@ -54,7 +54,7 @@ class Auth(Family):
         return code(credentials(self.ksr, "realm") == realm)
 
     def consume_credentials(self) -> int:
-        if credentials(self.ksr, "username") is None:
+        if not self.now.authorized:
             return NO
         remove(self.now.outgoing, "Authorization")
         remove(self.now.outgoing, "Proxy-Authorization")
@@ -95,4 +95,5 @@ def check(family: Family, realm: str, password: str | None) -> int:
     method = family.now.message.method
     user, uri, nonce = (fields[name] or "" for name in ("username", "uri", "nonce"))
     expected = digest(method, uri, user, realm, password, nonce)
-    return YES if fields["response"] == expected else INVALID_PASSWORD
+    family.now.authorized = fields["response"] == expected
+    return YES if family.now.authorized else INVALID_PASSWORD

@@ -81,7 +81,7 @@ class Maxfwd(Family):
     def is_maxfwd_lt(self, limit: int) -> int:
         value = self.now.message.header("Max-Forwards")
         if value is None:
-            return NO
+            return -2
         return code(int(value) < limit) if value.isdigit() else -3
 
 

@@ -45,7 +45,9 @@ class Htable(Family):
 
     def sht_setxi(self, table: str, key: str, value: int, seconds: int) -> int:
         self.ksr.htable_expires[table, key] = seconds
-        return self.sht_seti(table, key, value)
+        done = self.sht_seti(table, key, value)
+        # Seen on 5.6 only: it sets the value and answers 0.
+        return 0 if self.ksr.kamailio == "5.6" else done
 
     def sht_rm(self, table: str, key: str) -> int:
         self._table(table).pop(key, None)

@@ -75,6 +75,8 @@ class Nathelper(Family):
             return 2
         parts = alias.split("~")
         if len(parts) != 3 or not parts[2].isdigit() or int(parts[2]) not in TRANSPORTS:
+            # The server has written into the URI before it finds out.
+            self.now.first.uri = self.now.first.uri.replace("~", ":", 1)
             return NO
         transport = TRANSPORTS[int(parts[2])]
         target = f"sip:{parts[0]}:{parts[1]}" + ("" if transport == "udp" else f";transport={transport}")

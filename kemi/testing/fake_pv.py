@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemi.testing.fake import Family, code
+from kemi.testing.fake import Family
 from kemi.testing.pseudovars import Value, read, source_uri, write, write_avp
 from kemi.testing.uri import address_uri
 
@@ -68,7 +68,10 @@ class Pvx(Family):
         return NULL if value is None else value
 
     def avp_is_null(self, name: str) -> int:
-        return code(self.avp_get(name) is None)
+        raise ValueError(
+            f"KSR.pvx.avp_is_null({name!r}): Kamailio deletes the AVP and always says yes; "
+            "compare KSR.pvx.avp_get() with None"
+        )
 
     def avp_sets(self, name: str, value: str) -> int:
         write_avp(self.ksr, name, value)
@@ -105,7 +108,7 @@ class Kx(Family):
 
         def give() -> Value:
             value = read(self.ksr, VARIABLES[what])
-            return nothing if value is None else value
+            return nothing if value in (None, "") else value
 
         return give
 

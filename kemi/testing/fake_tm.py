@@ -174,6 +174,10 @@ class Tm(Family):
 class Tmx(Family):
     """More about transactions."""
 
+    def t_precheck_trans(self) -> int:
+        message = self.now.message
+        return -2 if message.is_reply or message.method in ("ACK", "CANCEL") else NO
+
     def t_is_request_route(self) -> int:
         return code(self.ksr.route == "request")
 

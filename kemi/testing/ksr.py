@@ -39,7 +39,7 @@ class FakeKSR:
         modules: Iterable[str] = MODULES,
         defines: Mapping[str, str] | Iterable[str] = (),
         own: Iterable[str] = ("203.0.113.1:5060", "example.com"),
-        htables: Iterable[str] = ("ipban",),
+        htables: Iterable[str] = ("ipban", "authban", "authfail", "authok"),
     ) -> None:
         self.kamailio = kamailio
         self.exports = exports(kamailio)

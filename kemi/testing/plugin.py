@@ -49,7 +49,9 @@ def using(fake: FakeKSR) -> Iterator[FakeKSR]:
         module.current = before
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before any conftest.py, which may import modules that import KSR."""
     install()
 
 

@@ -77,7 +77,7 @@ READ: dict[str, Callable[[FakeKSR], Value]] = {
     "rm": lambda ksr: ksr.now.message.method,
     "rs": lambda ksr: ksr.now.message.status or None,
     "rr": lambda ksr: ksr.now.message.reason or None,
-    "rb": lambda ksr: ksr.now.message.body or None,
+    "rb": lambda ksr: ksr.now.message.body,
     "mb": lambda ksr: str(ksr.now.message),
     "ml": lambda ksr: len(bytes(ksr.now.message)),
     "si": lambda ksr: ksr.now.message.source[0],
