@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import time
@@ -73,6 +75,9 @@ class Server:
             if self.ended(_STOP_SECONDS) is None:
                 self._process.kill()
                 self.ended(_STOP_SECONDS)
+        # The workers of a Kamailio whose main process was killed go on; they are all in our session's one group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def failure(self, what: str) -> ProcessError:
         """An error that says `what` and shows the end of the log."""

@@ -193,7 +193,7 @@ def test_when_one_server_dies_it_says_which_and_stops_the_other(running: Run, vi
     assert f"Error: {victim} ended by itself (status -9); the end of " in running.output
     tail = running.output.split("ended by itself")[1]
     assert ("rtpproxy: ready" if victim == "relay" else "INFO") in tail
-    assert is_free(running.control)
+    assert running.everything_is_free()
 
 
 def test_nothing_outlives_a_killed_run(running: Run) -> None:
