@@ -1,0 +1,57 @@
+"""A laboratory of network namespaces: real phones behind real NATs call each other through a real Kamailio.
+
+    with Lab(Path("runs/example")) as lab:
+        lab.kamailio()
+        alice = lab.phone("alice", behind=lab.gateway(FULL_CONE))
+        bob = lab.phone("bob", behind=lab.gateway(SYMMETRIC))
+        alice.register()
+        bob.register()
+        call = alice.call(bob)
+        call.established()
+        call.listen(5)
+        assert call.heard_by(alice).seconds >= 4.9
+        bob.hang_up()
+        call.closed()
+
+Needs root, and the programs that `make setup` installs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from kemi.lab.errors import LabError, NotProven
+from kemi.lab.nat import (
+    FULL_CONE,
+    PORT_RESTRICTED,
+    PRESETS,
+    RESTRICTED,
+    SYMMETRIC,
+    Filtering,
+    Mapping,
+    Nat,
+)
+
+if TYPE_CHECKING:
+    from kemi.lab.lab import Lab
+
+__all__ = [
+    "FULL_CONE",
+    "PORT_RESTRICTED",
+    "PRESETS",
+    "RESTRICTED",
+    "SYMMETRIC",
+    "Filtering",
+    "Lab",
+    "LabError",
+    "Mapping",
+    "Nat",
+    "NotProven",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The pytest plugin imports this package in every run: numpy and the command line wait until they are needed.
+    if name == "Lab":
+        from kemi.lab.lab import Lab
+
+        return Lab
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """Something that happened in the laboratory, told while it happens."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,12 @@ class Event:
     """Name of the phone, gateway, server or relay."""
     text: str
     """A sentence for a person."""
-    detail: Mapping[str, str] = field(default_factory=dict)
-    """The same as values: ``contact``, ``received``, ``socket``, ``nat``, ``to``, ``media`` ..."""
+    call: str = ""
+    """The call it belongs to, as ``caller's NAT -> callee's NAT``; empty outside a call."""
 
 
 OnEvent = Callable[[Event], None]
+"""A listener; called from several threads."""
 
 
 def ignore(_event: Event) -> None:

@@ -59,6 +59,8 @@ class CallResult:
     """Capture files; the keys are ``caller``, ``callee`` and ``server``."""
     parties: tuple[Party, ...] = ()
     """Caller, then callee."""
+    call_id: str = ""
+    """Call-ID of the INVITE; empty when none was sent."""
 
     def to_json(self) -> str:
         """This result as JSON text; capture paths are written as they are."""

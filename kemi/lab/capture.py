@@ -1,0 +1,97 @@
+"""Record what passes a host's interface into a pcap file, and count the sound that arrives."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from kemi.lab import pcap, rtp
+from kemi.lab.deadline import TimedOut
+from kemi.lab.network import Host
+
+_ALL_PROTOCOLS = 0x0003
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+_RECEIVE_BUFFER = 8 << 20
+_WAKE_UP = 0.1
+
+
+class Capture:
+    """A running record of one interface, both directions.
+
+    It listens from the moment it is made. With `only`, frames from or to other IPv4 addresses are left out.
+    """
+
+    def __init__(self, host: Host, path: Path, only: Collection[str] = ()) -> None:
+        self.host = host
+        self.path = path
+        self._only = frozenset(socket.inet_aton(address) for address in only)
+        self._media = 0
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+        self._file.write(pcap.FILE_HEADER)
+        with host.namespace.entered():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self._socket.bind((host.interface, _ALL_PROTOCOLS))
+        self._socket.settimeout(_WAKE_UP)
+        self._thread = threading.Thread(target=self._run, name=f"capture {path.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def media(self) -> int:
+        """RTP packets with sound that have reached the host so far."""
+        return self._media
+
+    def wait_for_media(self, packets: int, seconds: float) -> None:
+        """Wait until `media` has grown to `packets`. Raises TimedOut after `seconds`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._media >= packets, seconds):
+                raise TimedOut(
+                    f"waited {seconds:g} s for {packets} RTP packets at {self.host.address}, "
+                    f"found {self._media} (capture: {self.path})"
+                )
+
+    def flush(self) -> None:
+        """Bring what was seen so far into the file."""
+        with self._changed:
+            if not self._file.closed:
+                self._file.flush()
+
+    def stop(self) -> None:
+        """Take what has already arrived, and close the file."""
+        self._stopping.set()
+        self._thread.join()
+        self._socket.close()
+        self._file.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                self._take()
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._take()
+
+    def _take(self) -> None:
+        frame, ancillary, _, origin = self._socket.recvmsg(65535, 128)
+        if self._only and not {frame[26:30], frame[30:34]} & self._only:
+            return
+        moment = time.time_ns()
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+                seconds, nanoseconds = struct.unpack("@ll", data)
+                moment = seconds * 1_000_000_000 + nanoseconds
+        arriving = origin[2] != socket.PACKET_OUTGOING
+        datagram = pcap.udp(frame) if arriving else None
+        with self._changed:
+            self._file.write(pcap.record(moment, frame))
+            if datagram and rtp.parse(datagram.payload):
+                self._media += 1
+                self._changed.notify_all()

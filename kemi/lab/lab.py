@@ -1,0 +1,182 @@
+"""The laboratory: an internet, NATs, phones, a SIP server and its media relay, all gone after the ``with`` block."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from kemi.lab import reaper, stun, tones
+from kemi.lab.capture import Capture
+from kemi.lab.errors import LabError
+from kemi.lab.event import Event, OnEvent, ignore
+from kemi.lab.gateway import Gateway
+from kemi.lab.namespace import RUN, remove_stale
+from kemi.lab.nat import Nat
+from kemi.lab.network import PUBLIC_PHONES, SERVERS, Host, Internet
+from kemi.lab.phone import Account, Phone
+from kemi.lab.relay import Relay
+from kemi.lab.server import DEFINES, DOMAIN, Server
+
+_PROGRAMS = ("ip", "nft", "conntrack", "ss", "baresip", "kamailio", "turnserver", "turnutils_natdiscovery")
+_proven: set[Nat] = set()
+
+
+def require_root_and_programs() -> None:
+    """Raise LabError unless this process may make namespaces and everything the laboratory runs is installed."""
+    if os.geteuid() != 0:
+        raise LabError("the laboratory makes network namespaces and must run as root: try sudo")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [program for program in _PROGRAMS if not shutil.which(program, path=path)]
+    if missing:
+        raise LabError(f"the laboratory needs {', '.join(missing)}: install with `make setup`")
+
+
+class Lab:
+    """Build with its methods inside ``with Lab(run_dir) as lab:``.
+
+    Captures, logs and configuration go to `run_dir`. It is removed after a block without error unless `keep`; after
+    an error it is kept, and the error says where it is.
+    """
+
+    def __init__(self, run_dir: Path, keep: bool = False, on_event: OnEvent = ignore) -> None:
+        self.run_dir = run_dir.resolve()
+        self.keep = keep
+        self.tell = on_event
+        self._phones: list[Phone] = []
+        self._gateways: list[Gateway] = []
+        self._captures: list[Capture] = []
+        self._server: Server | None = None
+        self._relay: Relay | None = None
+        self._stun: stun.StunServer | None = None
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Lab":
+        require_root_and_programs()
+        remove_stale()
+        if self.run_dir.exists():
+            shutil.rmtree(self.run_dir)
+        self.run_dir.mkdir(parents=True)
+        with contextlib.ExitStack() as stack:
+            guard = reaper.start()
+            stack.callback(lambda: (guard.kill(), guard.wait()))
+            self.internet = Internet()
+            stack.callback(self.internet.close)
+            self._sockets = RUN / self.internet.prefix.rstrip("-")
+            stack.callback(shutil.rmtree, self._sockets, ignore_errors=True)
+            stack.callback(self._stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.keep = True
+            error.add_note(f"captures and logs: {self.run_dir}")
+        self._stack.close()
+        if not self.keep:
+            shutil.rmtree(self.run_dir)
+
+    @property
+    def server(self) -> Server:
+        """The Kamailio that `kamailio` started. Raises LabError before that."""
+        if self._server is None:
+            raise LabError("this laboratory has no SIP server yet: call lab.kamailio() first")
+        return self._server
+
+    @property
+    def relay(self) -> Relay:
+        """The media relay beside the server. Raises LabError before `kamailio` was called."""
+        if self._relay is None:
+            raise LabError("this laboratory has no media relay yet: call lab.kamailio() first")
+        return self._relay
+
+    def kamailio(
+        self,
+        cfg: Path | None = None,
+        settings: str = "",
+        defines: Sequence[str] = DEFINES,
+        values: Mapping[str, str | int] | None = None,
+    ) -> Server:
+        """Start the SIP server and its relay on one public host; see `Server` for the arguments."""
+        host = self.internet.host("server", SERVERS)
+        self._relay = Relay(host, self.run_dir / "relay")
+        self.tell(Event("started", "relay", f"relays media at {host.address}"))
+        self._server = Server(
+            host,
+            self.run_dir / "kamailio",
+            self._sockets,
+            self._relay.control,
+            cfg,
+            settings,
+            defines,
+            values,
+        )
+        self.tell(Event("started", "kamailio", f"serves {DOMAIN} at {self._server.proxy}"))
+        return self._server
+
+    def gateway(self, nat: Nat, name: str = "", network: str = "") -> Gateway:
+        """A gateway with that NAT; `network` is the first three bytes of its inside, ``192.168.7``."""
+        number = len(self._gateways) + 1
+        gateway = Gateway(name or f"nat{number}", nat, self.internet, network or f"192.168.{number}")
+        self._gateways.append(gateway)
+        return gateway
+
+    def phone(
+        self, name: str, behind: Gateway | None = None, auto_answer: bool = True, expires: int = 3600
+    ) -> Phone:
+        """A phone whose user the server knows, behind a gateway or on the public internet."""
+        number = len(self._phones)
+        host = behind.host(name) if behind else self.internet.host(name, PUBLIC_PHONES)
+        password = secrets.token_hex(8)
+        self.server.add_user(name, password)
+        phone = Phone(
+            host,
+            Account(name, DOMAIN, password, self.server.proxy, expires),
+            self.run_dir / "phones" / name,
+            tones.tone(number),
+            nat=behind.nat.name if behind else "public",
+            public_address=behind.public_address if behind else "",
+            auto_answer=auto_answer,
+        )
+        self._phones.append(phone)
+        return phone
+
+    def capture(self, host: Host, path: Path, only: Collection[str] = ()) -> Capture:
+        """Record a host's interface until the laboratory ends; `path` is relative to the run folder."""
+        capture = Capture(host, self.run_dir / path, only)
+        self._captures.append(capture)
+        return capture
+
+    def prove(self, gateway: Gateway) -> None:
+        """Ask a neutral judge (RFC 5780) whether `gateway` is what it claims. Raises NotProven if not."""
+        if self._stun is None:
+            self._stun = stun.StunServer(self.internet, self.run_dir)
+        judge = gateway.host(f"{gateway.name}-judge")
+        found = self._stun.judge(judge)
+        stun.require(gateway.nat, found, f"gateway {gateway.name} ({gateway.public_address})")
+        nat = gateway.nat
+        text = f"proven: {nat.mapping.value} mapping, {nat.filtering.value} filtering"
+        self.tell(Event("proven", nat.name, text))
+
+    def trust(self, gateway: Gateway) -> None:
+        """Prove the gateway's kind of NAT unless this process has done so before: it takes some seconds."""
+        if gateway.nat not in _proven:
+            self.prove(gateway)
+            _proven.add(gateway.nat)
+
+    def _stop(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for capture in self._captures:
+                stack.callback(capture.stop)
+            if self._relay:
+                stack.callback(self._relay.stop)
+            if self._server:
+                stack.callback(self._server.stop)
+            if self._stun:
+                stack.callback(self._stun.stop)
+            for phone in self._phones:
+                stack.callback(phone.stop)
