@@ -62,8 +62,9 @@ class Bans:
         if not limit:
             return
         failures = int(KSR.htable.sht_inc(FAILURES, key))
-        if failures == 1:
-            KSR.htable.sht_setex(FAILURES, key, self._settings.window)
+        if failures < 1:  # the first in this window: there was nothing to count up
+            KSR.htable.sht_setxi(FAILURES, key, 1, self._settings.window)
+            failures = 1
         if failures >= limit:
             KSR.htable.sht_setxi(BANNED, key, 1, self._settings.duration)
             KSR.htable.sht_rm(FAILURES, key)

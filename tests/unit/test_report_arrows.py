@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from report_samples import ALICE, BOB, recorded
-
 from kemi.lab.report.ladder import Arrow, Ladder, Lane, build
 from kemi.lab.report.wire import Endpoint, Packet
+from tests.unit.report_samples import ALICE, BOB, recorded
 
 
 def ladder(server: list[Packet] | None = None, callee: list[Packet] | None = None) -> Ladder:

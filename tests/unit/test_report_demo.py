@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from report_samples import result
 from rich.console import Console
 
 from kemi.lab.demo import GridProgress, lab, load, save
+from tests.unit.report_samples import result
 
 
 def test_the_readmes_grid_needs_the_grid(tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
 """What Kamailio changed, found word by word and explained."""
 
-from report_samples import ALICE, BOB, recorded
-
 from kemi.lab.report import diff
 from kemi.lab.report.diff import Line, Span
 from kemi.lab.report.ladder import Arrow, build
+from tests.unit.report_samples import ALICE, BOB, recorded
 
 
 def forwarded(title: str) -> Arrow:

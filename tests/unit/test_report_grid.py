@@ -1,9 +1,9 @@
 """The grid of NATs, on the page and in the README."""
 
 import pytest
-from report_samples import result
 
 from kemi.lab.report.grid import Grid, markdown, replace_block
+from tests.unit.report_samples import result
 
 
 def test_the_table_has_a_row_for_each_callers_nat() -> None:

@@ -1,10 +1,9 @@
 """A voice is followed from phone to phone."""
 
-from report_samples import ALICE, BOB
-
 from kemi.lab.report.ladder import Lane
 from kemi.lab.report.media import voices
 from kemi.lab.report.wire import Endpoint, Stream
+from tests.unit.report_samples import ALICE, BOB
 
 
 def test_a_voice_is_followed_by_its_ssrc_through_both_nats_and_the_relay() -> None:
