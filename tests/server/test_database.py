@@ -23,6 +23,7 @@ from kemi.cli.database import DatabaseError, DatabaseUrl, connect
 from kemi.cli.main import main
 from kemi.cli.processes import Server
 from kemi.cli.schema import create, read_tables
+from tests.server.free_ports import free_port
 
 PATIENCE = 30.0
 KAMAILIO = shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -32,12 +33,6 @@ def kemi(*arguments: str, typed: str = "", succeeds: bool = True) -> Result:
     result = CliRunner().invoke(main, arguments, input=typed, catch_exceptions=False)
     assert (result.exit_code == 0) is succeeds, result.output
     return result
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(what: str, happened: Callable[[], bool], server: Server) -> None:

@@ -15,26 +15,10 @@ from pathlib import Path
 import pytest
 
 from kemi.cli.processes import Server
+from tests.server.free_ports import free_port, free_range
 
 LAUNCHER = Path(__file__).parents[2] / "rtpproxy"
 PATIENCE = 10.0
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_range(size: int) -> tuple[int, int]:
-    """The first and last of `size` media ports that nobody uses, the first even."""
-    for _ in range(50):
-        first = free_port() & ~1
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + size):
-                stack.enter_context(udp_socket(port))
-            return first, first + size - 1
-    raise AssertionError(f"no {size} free UDP ports in a row found in 50 attempts")
 
 
 def udp_socket(port: int = 0) -> socket.socket:

@@ -20,6 +20,7 @@ import pytest
 
 from kemi.cli import rpc
 from kemi.cli.processes import Server
+from tests.server.free_ports import free_port
 
 PATIENCE = 30.0
 KEMI = Path(sys.executable).parent / "kemi"
@@ -35,11 +36,6 @@ def udp_socket(port: int = 0) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-def free_port() -> int:
-    with udp_socket() as probe:
-        return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
