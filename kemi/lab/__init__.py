@@ -18,7 +18,7 @@ Needs root, and the programs that `make setup` installs.
 
 from typing import TYPE_CHECKING, Any
 
-from kemi.lab.errors import LabError, NotProven
+from kemi.lab.errors import LabError, NotProvenError
 from kemi.lab.nat import (
     FULL_CONE,
     PORT_RESTRICTED,
@@ -44,7 +44,7 @@ __all__ = [
     "LabError",
     "Mapping",
     "Nat",
-    "NotProven",
+    "NotProvenError",
 ]
 
 

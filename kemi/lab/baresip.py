@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kemi.lab import netstring
-from kemi.lab.deadline import TimedOut
+from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 
 _ANSWER_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Control:
         return str(answer["data"])
 
     def wait_for(self, kinds: Collection[str], seconds: float, since: int = 0) -> PhoneEvent:
-        """The first event of one of `kinds` after the first `since` events; waits `seconds` for it, then TimedOut."""
+        """The first event of one of `kinds` after the first `since` events. Raises DeadlineError after `seconds`."""
 
         def found() -> PhoneEvent | None:
             return next((event for event in self._events[since:] if event.kind in kinds), None)
@@ -74,7 +74,9 @@ class Control:
                 or "nothing"
             )
         if event is None:
-            raise TimedOut(f"phone {self.name}: waited {seconds:g} s for {' or '.join(kinds)}, found {seen}")
+            raise DeadlineError(
+                f"phone {self.name}: waited {seconds:g} s for {' or '.join(kinds)}, found {seen}"
+            )
         return event
 
     def close(self) -> None:

@@ -27,14 +27,14 @@ class Call:
         self.caller.wait_for("CALL_RINGING", "CALL_PROGRESS", seconds=seconds, since=self._marks[self.caller])
 
     def established(self, seconds: float = 10) -> None:
-        """Wait until both sides have a call. Raises TimedOut with what they have instead."""
+        """Wait until both sides have a call. Raises DeadlineError with what they have instead."""
         for phone, since in self._marks.items():
             event = phone.wait_for("CALL_ESTABLISHED", seconds=seconds, since=since)
             if phone is self.caller:
                 self.call_id = event.call_id
 
     def listen(self, seconds: float) -> None:
-        """Wait until each side received `seconds` of sound since the call began. Raises TimedOut if one does not."""
+        """Wait until each side received `seconds` of sound since the call began. Raises DeadlineError."""
         packets = int(seconds * _PACKETS_PER_SECOND)
         for phone, media in self._media.items():
             phone.capture.wait_for_media(media + packets, 2 * seconds + 5)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from kemi.lab import pcap, rtp
-from kemi.lab.deadline import TimedOut
+from kemi.lab.deadline import DeadlineError
 from kemi.lab.network import Host
 
 _ALL_PROTOCOLS = 0x0003
@@ -49,10 +49,10 @@ class Capture:
         return self._media
 
     def wait_for_media(self, packets: int, seconds: float) -> None:
-        """Wait until `media` has grown to `packets`. Raises TimedOut after `seconds`."""
+        """Wait until `media` has grown to `packets`. Raises DeadlineError after `seconds`."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._media >= packets, seconds):
-                raise TimedOut(
+                raise DeadlineError(
                     f"waited {seconds:g} s for {packets} RTP packets at {self.host.address}, "
                     f"found {self._media} (capture: {self.path})"
                 )

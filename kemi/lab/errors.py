@@ -5,5 +5,5 @@ class LabError(Exception):
     """The laboratory could not do what was asked; the message says where, what was expected and what was found."""
 
 
-class NotProven(LabError):
+class NotProvenError(LabError):
     """A gateway's NAT is not what it claims to be."""

@@ -60,8 +60,7 @@ class Lab:
             shutil.rmtree(self.run_dir)
         self.run_dir.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
-            guard = reaper.start()
-            stack.callback(lambda: (guard.kill(), guard.wait()))
+            stack.enter_context(reaper.running())
             self.internet = Internet()
             stack.callback(self.internet.close)
             self._sockets = RUN / self.internet.prefix.rstrip("-")
@@ -152,7 +151,7 @@ class Lab:
         return capture
 
     def prove(self, gateway: Gateway) -> None:
-        """Ask a neutral judge (RFC 5780) whether `gateway` is what it claims. Raises NotProven if not."""
+        """Ask a neutral judge (RFC 5780) whether `gateway` is what it claims. Raises NotProvenError if not."""
         if self._stun is None:
             self._stun = stun.StunServer(self.internet, self.run_dir)
         judge = gateway.host(f"{gateway.name}-judge")

@@ -21,7 +21,7 @@ PUBLIC = "public"
 """What stands for the NAT of a phone that is behind none."""
 
 _CONTROL_PORT = 4444
-_TONE_SECONDS = 60.0
+_TONE_SECONDS = 120  # baresip does not start a file again: a longer call falls silent
 
 _CONFIG = """\
 sip_listen {address}:5060
@@ -64,7 +64,7 @@ class Phone:
         host: Host,
         account: Account,
         folder: Path,
-        tone_hz: float,
+        tone_hz: int,
         nat: str = PUBLIC,
         public_address: str = "",
         auto_answer: bool = True,
@@ -75,20 +75,20 @@ class Phone:
         self.tone_hz = tone_hz
         self.party = Party(account.user, nat, host.address, public_address or host.address)
         self._folder = folder
+        self._tone = folder / "tone.wav"
         self._answermode = "auto" if auto_answer else "manual"
         self.capture = Capture(host, folder / f"{self.name}.pcap")
         self._configure()
         self._process = Process(
             f"phone {self.name}", ["baresip", "-4", "-f", str(folder)], host.namespace, folder / "baresip.log"
         )
-        connection = wait_until(f"baresip of {self.name} to listen", self._connected, seconds=15)
-        self.control = Control(self.name, connection)
+        self.control = wait_until(f"baresip of {self.name} to listen", self._connect, seconds=15)
 
     def __repr__(self) -> str:
         return f"Phone({self.name!r}, behind {self.party.nat})"
 
     def register(self, seconds: float = 10) -> None:
-        """Log in and wait for the answer. Raises LabError when it is a refusal, TimedOut when there is none."""
+        """Log in and wait for the answer. Raises LabError when it is a refusal, DeadlineError when there is none."""
         since = self.mark()
         account = self.account
         self.control.command(
@@ -131,7 +131,7 @@ class Phone:
         return len(self.control.events)
 
     def wait_for(self, *kinds: str, seconds: float, since: int = 0) -> PhoneEvent:
-        """The first event of one of these kinds after `since`. Raises TimedOut with what came instead."""
+        """The first event of one of these kinds after `since`. Raises DeadlineError with what came instead."""
         return self.control.wait_for(kinds, seconds, since)
 
     def record(self, path: Path) -> Capture:
@@ -146,18 +146,21 @@ class Phone:
         self.control.close()
         self._process.kill()
         self.capture.stop()
+        self._tone.unlink(missing_ok=True)
 
     def _configure(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        tone = self._folder / "tone.wav"
-        tones.write(tone, self.tone_hz, _TONE_SECONDS)
+        tones.write(self._tone, self.tone_hz, _TONE_SECONDS)
         text = _CONFIG.format(
-            address=self.host.address, tone=tone.resolve(), control=_CONTROL_PORT, modules=_module_folder()
+            address=self.host.address,
+            tone=self._tone.resolve(),
+            control=_CONTROL_PORT,
+            modules=_module_folder(),
         )
         (self._folder / "config").write_text(text)
         (self._folder / "accounts").write_text("")
 
-    def _connected(self) -> socket.socket | None:
+    def _connect(self) -> Control | None:
         self._process.require_running()
         with self.host.namespace.entered():
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -167,7 +170,7 @@ class Phone:
         except OSError:
             connection.close()
             return None
-        return connection
+        return Control(self.name, connection)
 
 
 def _module_folder() -> Path:

@@ -88,7 +88,7 @@ class Process:
             os.killpg(self._popen.pid, signal.SIGKILL)
 
     def wait_for_line(self, text: str, seconds: float) -> None:
-        """Wait until the log holds `text`. Raises TimedOut, or LabError when the program ends before."""
+        """Wait until the log holds `text`. Raises DeadlineError, or LabError when the program ends before."""
 
         def found() -> bool:
             if text in self.log.read_text(errors="replace"):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kemi.cli.paths import product_file
-from kemi.lab.deadline import TimedOut
+from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process
@@ -42,7 +42,7 @@ class Relay:
         self._process.stop()
 
     def ask(self, command: str, seconds: float = 2) -> str:
-        """The answer to one command of the control protocol. Raises TimedOut without one."""
+        """The answer to one command of the control protocol. Raises DeadlineError without one."""
         cookie = f"lab{next(self._cookies)}"
         with self.host.namespace.entered():
             datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -53,7 +53,7 @@ class Relay:
                 datagram.send(f"{cookie} {command}".encode())
                 answer = datagram.recv(65536).decode()
             except TimeoutError as error:
-                raise TimedOut(f"relay: waited {seconds:g} s for the answer to {command!r}") from error
+                raise DeadlineError(f"relay: waited {seconds:g} s for the answer to {command!r}") from error
         return answer.removeprefix(cookie).strip()
 
     def statistics(self) -> str:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kemi.lab.deadline import wait_until
-from kemi.lab.errors import LabError, NotProven
+from kemi.lab.errors import LabError, NotProvenError
 from kemi.lab.nat import Filtering, Mapping, Nat
 from kemi.lab.network import SERVERS, Host, Internet
 from kemi.lab.process import Process
@@ -60,9 +60,9 @@ class StunServer:
 
 
 def require(claimed: Nat, found: tuple[Mapping, Filtering], where: str) -> None:
-    """Raise NotProven unless `found` is what `claimed` says."""
+    """Raise NotProvenError unless `found` is what `claimed` says."""
     if found != (claimed.mapping, claimed.filtering):
-        raise NotProven(
+        raise NotProvenError(
             f"{where} claims to be {claimed.name}: expected {claimed.mapping.value} mapping and "
             f"{claimed.filtering.value} filtering, found {found[0].value} mapping and {found[1].value} filtering"
         )

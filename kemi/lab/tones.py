@@ -11,7 +11,7 @@ from kemi.lab.rtp import PCMA, Packet
 
 RATE = 8000
 FRAME = RATE // 50
-"""Samples in the 20 ms that are judged at once; tones that are multiples of 50 Hz fall into one bin of their spectrum."""
+"""Samples in the 20 ms that are judged at once. A multiple of 50 Hz falls into one bin of their spectrum."""
 
 _LOUD = 500.0
 _DOMINANT = 0.8
@@ -19,20 +19,20 @@ _DOMINANT = 0.8
 Samples = npt.NDArray[np.float64]
 
 
-def tone(number: int) -> float:
-    """The frequency of the phone with that number, in Hz: apart from all others, and no harmonic of the first."""
-    return 400.0 + 50.0 * number
+def tone(number: int) -> int:
+    """The frequency of the phone with that number, in Hz; it repeats after 50 phones."""
+    return 400 + 50 * (number % 50)
 
 
-def write(path: Path, frequency_hz: float, seconds: float) -> None:
+def write(path: Path, frequency_hz: int, seconds: int) -> None:
     """Write a WAV file (mono, 16 bit, 8 kHz) of one tone."""
-    moments = np.arange(int(RATE * seconds)) / RATE
+    moments = np.arange(RATE) / RATE  # whole periods, so that seconds join without a click
     samples = (10000 * np.sin(2 * np.pi * frequency_hz * moments)).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(samples.tobytes())
+        file.writeframes(samples.tobytes() * seconds)
 
 
 def _a_law() -> Samples:
