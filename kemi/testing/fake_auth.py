@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from kemi.testing.digest import md5
 from kemi.testing.fake import NO, YES, Family, code
 from kemi.testing.fake_headers import remove
 from kemi.testing.fake_replies import send
@@ -17,9 +16,9 @@ NONCE = "kemi-nonce-1"
 
 def digest(method: str, uri: str, user: str, realm: str, password: str, nonce: str) -> str:
     """The response of a digest without qop (RFC 2617, section 3.2.2)."""
-    ha1 = hashlib.md5(f"{user}:{realm}:{password}".encode()).hexdigest()
-    ha2 = hashlib.md5(f"{method}:{uri}".encode()).hexdigest()
-    return hashlib.md5(f"{ha1}:{nonce}:{ha2}".encode()).hexdigest()
+    ha1 = md5(f"{user}:{realm}:{password}")
+    ha2 = md5(f"{method}:{uri}")
+    return md5(f"{ha1}:{nonce}:{ha2}")
 
 
 def authorize(message: Message, user: str, password: str, *, realm: str = "", nonce: str = NONCE) -> Message:

@@ -45,15 +45,18 @@ class Registrar(Family):
             uri = address_uri(value)
             default = self.now.message.header("Expires") or str(DEFAULT_EXPIRES)
             expires = int(address_param(value, "expires") or default)
-            known = [row for row in rows if row.uri == uri]
-            rows[:] = [row for row in rows if row.uri != uri]
+            places = [place for place, row in enumerate(rows) if row.uri == uri]
             if expires == 0:
+                rows[:] = [row for row in rows if row.uri != uri]
                 result = DELETED
                 continue
             received = next(reversed(self.now.avps.get(RECEIVED_AVP, [])), None)
             where = str(received) if received is not None else None
-            rows.append(Contact(uri, where, frozenset(self.now.first.flags), expires))
-            if not known:
+            contact = Contact(uri, where, frozenset(self.now.first.flags), expires)
+            if places:
+                rows[places[0]] = contact
+            else:
+                rows.append(contact)
                 result = INSERTED
         return result
 
@@ -64,9 +67,9 @@ class Registrar(Family):
         rows = self._rows() if table == "location" else []
         if not rows:
             return NO
-        # The server rewrites the request-URI with the newest contact and appends the others as branches.
-        newest, *others = reversed(rows)
-        self.now.first = Branch(newest.uri, newest.received, {*self.now.first.flags, *newest.flags})
+        # The oldest contact becomes the request-URI (usrloc's desc_time_order is 0), the others become branches.
+        oldest, *others = rows
+        self.now.first = Branch(oldest.uri, oldest.received, {*self.now.first.flags, *oldest.flags})
         self.now.branches = [Branch(row.uri, row.received, set(row.flags)) for row in others]
         return YES
 

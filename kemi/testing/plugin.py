@@ -49,6 +49,14 @@ def using(fake: FakeKSR) -> Iterator[FakeKSR]:
         module.current = before
 
 
+@contextmanager
+def checked(fake: FakeKSR) -> Iterator[FakeKSR]:
+    """Like `using`; at its end an AssertionError if anything misused the fake, also where a guard swallowed it."""
+    with using(fake):
+        yield fake
+    assert not fake.misuse, "KSR was misused: " + "; ".join(fake.misuse)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Before any conftest.py, which may import modules that import KSR."""
@@ -59,11 +67,9 @@ def pytest_load_initial_conftests() -> None:
 def ksr() -> Iterator[FakeKSR]:
     """A fake Kamailio, new for each test, behind ``import KSR``.
 
-    The test fails if anything misused it, also where a guard swallowed the exception; a test that wants the misuse
-    clears ``ksr.misuse``.
+    The test fails if anything misused it; a test that wants the misuse clears ``ksr.misuse``.
     """
     from kemi.testing.ksr import FakeKSR
 
-    with using(FakeKSR()) as fake:
+    with checked(FakeKSR()) as fake:
         yield fake
-    assert not fake.misuse, "KSR was misused: " + "; ".join(fake.misuse)

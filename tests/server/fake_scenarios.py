@@ -172,6 +172,11 @@ def registrations() -> list[Scenario]:
             "register-two-and-remove-one",
             [(again(1, own), SAVE), (again(2, other), SAVE), (again(3, own, 0), SAVE)],
         ),
+        Scenario("register-two-and-call", [(again(1, own), SAVE), (again(2, other), SAVE), (call, FIND)]),
+        Scenario(
+            "register-two-renew-one-and-call",
+            [(again(1, own), SAVE), (again(2, other), SAVE), (again(3, own), SAVE), (call, FIND)],
+        ),
         Scenario("register-fetch", [(again(1, own), SAVE), (again(2), SAVE)]),
         Scenario("register-star", [(again(1, own), SAVE), (again(2, "*", 0), SAVE), (call, FIND)]),
         Scenario("register-garbage", [(again(1, "garbage<<"), SAVE), (call, FIND)]),

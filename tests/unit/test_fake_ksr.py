@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import KSR
 import pytest
 
 from kemi.testing.builders import invite, reply
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
-from kemi.testing.plugin import using
+from kemi.testing.plugin import checked, using
 
 WRONG: dict[str, tuple[str, tuple[str | int, ...], type[Exception], str]] = {
     "misspelt": ("sl.sl_send_replly", (200, "OK"), AttributeError, "did you mean KSR.sl.sl_send_reply"),
@@ -69,8 +71,19 @@ def test_import_ksr_reaches_the_fake_of_the_test(ksr: FakeKSR) -> None:
 def test_a_misspelt_attribute_counts_as_misuse_also_when_it_is_caught(ksr: FakeKSR) -> None:
     ksr.receive(invite())
     assert getattr(KSR.sl, "send_replie", None) is None
-    assert ksr.misuse == ["Kamailio 5.6 has no KSR.sl.send_replie; did you mean KSR.sl.send_reply?"]
+    (misuse,) = ksr.misuse
+    assert misuse.startswith("Kamailio 5.6 has no KSR.sl.send_replie; did you mean KSR.sl.send_reply or ")
     ksr.misuse.clear()
+
+
+def test_misuse_that_a_guard_swallows_still_fails_the_test() -> None:
+    def guarded() -> None:
+        with checked(FakeKSR()) as fake, suppress(ValueError):
+            fake.receive(invite())
+            KSR.setflag(32)
+
+    with pytest.raises(AssertionError, match=r"KSR was misused: KSR\.setflag: flag 32"):
+        guarded()
 
 
 def test_looking_for_a_function_of_a_newer_version_is_no_misuse(ksr: FakeKSR) -> None:

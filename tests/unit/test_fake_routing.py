@@ -49,18 +49,18 @@ def test_a_relayed_request_is_kept_as_it_leaves(ksr: FakeKSR) -> None:
 
 def test_the_branch_callback_runs_for_each_branch_and_changes_only_that(ksr: FakeKSR) -> None:
     ksr.handler = recorder = Recorder(ksr)
-    ksr.location["bob"] = [Contact("sip:bob@old"), Contact(BOB, HOLE, frozenset({6}))]
+    ksr.location["bob"] = [Contact(BOB, HOLE, frozenset({6})), Contact("sip:bob@new")]
     ksr.receive(invite("bob"))
     KSR.registrar.lookup("location")
     KSR.rr.record_route()
     KSR.tm.t_on_branch("on_branch")
     KSR.tm.t_relay()
-    newest, oldest = ksr.relayed
-    assert recorder.seen == [BOB, "sip:bob@old"]
-    assert (newest.destination, set(newest.branch_flags)) == (HOLE, {6})
-    assert (oldest.destination, oldest.branch_flags) == ("sip:bob@old", frozenset())
-    assert oldest.message.header_values("X-Branch") == ["sip:bob@old"]
-    assert (oldest.message.header("Record-Route") or "").count("nat=yes") == 1
+    oldest, newest = ksr.relayed
+    assert recorder.seen == [BOB, "sip:bob@new"]
+    assert (oldest.destination, set(oldest.branch_flags)) == (HOLE, {6})
+    assert (newest.destination, newest.branch_flags) == ("sip:bob@new", frozenset())
+    assert newest.message.header_values("X-Branch") == ["sip:bob@new"]
+    assert (newest.message.header("Record-Route") or "").count("nat=yes") == 1
 
 
 def test_a_request_whose_only_branch_is_dropped_is_not_relayed(ksr: FakeKSR) -> None:
