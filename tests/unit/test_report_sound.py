@@ -7,8 +7,10 @@ import zlib
 import numpy as np
 import pytest
 
-from kemi.lab.report.sound import HIGHEST_HZ, PCMA, PCMU, RATE, picture, samples
+from kemi.lab.report.sound import HIGHEST_HZ, WINDOW, picture, samples
 from kemi.lab.report.wire import Endpoint, Stream
+from kemi.lab.rtp import PCMA, PCMU
+from kemi.lab.tones import RATE
 
 HERE, THERE = Endpoint("203.0.113.10", 35432), Endpoint("10.0.0.2", 40942)
 
@@ -67,7 +69,7 @@ def test_the_brightest_line_of_the_picture_is_the_tone() -> None:
     rows = pixels(picture(tone(500, 2)))
     brightest = max(range(len(rows)), key=lambda row: sum(rows[row]))
     hertz = HIGHEST_HZ * (len(rows) - 1 - brightest) / len(rows)
-    assert hertz == pytest.approx(500, abs=RATE / 512)
+    assert hertz == pytest.approx(500, abs=RATE / WINDOW)
 
 
 def test_what_is_not_g711_has_no_picture() -> None:

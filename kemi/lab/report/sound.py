@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kemi.lab.report.wire import Stream
+from kemi.lab.rtp import PCMA, PCMU, Packet
+from kemi.lab.tones import RATE, decode
 
-RATE = 8000
-"""Samples a second of G.711 (RFC 3551, section 4.5.14)."""
-PCMU, PCMA = 0, 8
-"""Payload types (RFC 3551, section 6)."""
-HIGHEST_HZ = 1250
-WINDOW = 512
+HIGHEST_HZ = 3000
+"""No phone of the laboratory has a higher tone."""
+WINDOW = 256
 STEP = 160
 """Samples from one column of the picture to the next: 20 ms, one packet."""
 LONGEST = 60 * RATE
@@ -41,9 +40,8 @@ def picture(stream: Stream) -> str:
 def samples(stream: Stream) -> NDArray[np.float64]:
     """The audio as it would be played: every packet where its timestamp puts it, silence where one is missing."""
     first = stream.audio[0][0]
-    decode = _alaw if stream.payload_type == PCMA else _ulaw
     pieces = [
-        ((timestamp - first) % 2**32, decode(np.frombuffer(payload, np.uint8)))
+        ((timestamp - first) % 2**32, decode([Packet(stream.payload_type, 0, 0, payload)]))
         for timestamp, payload in stream.audio
     ]
     pieces = [(start, piece) for start, piece in pieces if start + len(piece) <= LONGEST]
@@ -51,21 +49,6 @@ def samples(stream: Stream) -> NDArray[np.float64]:
     for start, piece in pieces:
         signal[start : start + len(piece)] = piece
     return signal
-
-
-def _alaw(coded: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """ITU-T G.711, table 1: sign, three bits of exponent, four of mantissa; even bits inverted."""
-    bits = coded.astype(np.int32) ^ 0x55
-    exponent, mantissa = (bits >> 4) & 7, bits & 15
-    value = np.where(exponent == 0, 16 * mantissa + 8, (16 * mantissa + 264) << np.maximum(exponent - 1, 0))
-    return np.where(bits & 0x80, value, -value).astype(np.float64)
-
-
-def _ulaw(coded: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """ITU-T G.711, table 2: the same with all bits inverted and a bias of 132."""
-    bits = ~coded.astype(np.int32) & 0xFF
-    value = ((8 * (bits & 15) + 132) << ((bits >> 4) & 7)) - 132
-    return np.where(bits & 0x80, -value, value).astype(np.float64)
 
 
 def _png(opacity: NDArray[np.uint8]) -> bytes:
