@@ -1,10 +1,13 @@
 """The laboratory: an internet, NATs, phones, a SIP server and its media relay, all gone after the ``with`` block."""
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -14,9 +17,9 @@ from kemi.lab.errors import LabError
 from kemi.lab.event import Event, OnEvent, ignore
 from kemi.lab.gateway import Gateway
 from kemi.lab.namespace import RUN, remove_stale
-from kemi.lab.nat import Nat
+from kemi.lab.nat import PRESETS, Nat
 from kemi.lab.network import PUBLIC_PHONES, SERVERS, Host, Internet
-from kemi.lab.phone import Account, Phone
+from kemi.lab.phone import PUBLIC, Account, Phone
 from kemi.lab.relay import Relay
 from kemi.lab.server import DEFINES, DOMAIN, Server
 
@@ -46,11 +49,13 @@ class Lab:
         self.keep = keep
         self.tell = on_event
         self._phones: list[Phone] = []
-        self._gateways: list[Gateway] = []
+        self._gateway_numbers = itertools.count(1)
+        self._phone_numbers = itertools.count()
         self._captures: list[Capture] = []
         self._server: Server | None = None
         self._relay: Relay | None = None
         self._stun: stun.StunServer | None = None
+        self._judging = threading.Lock()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Lab":
@@ -119,16 +124,13 @@ class Lab:
 
     def gateway(self, nat: Nat, name: str = "", network: str = "") -> Gateway:
         """A gateway with that NAT; `network` is the first three bytes of its inside, ``192.168.7``."""
-        number = len(self._gateways) + 1
-        gateway = Gateway(name or f"nat{number}", nat, self.internet, network or f"192.168.{number}")
-        self._gateways.append(gateway)
-        return gateway
+        number = next(self._gateway_numbers)
+        return Gateway(name or f"nat{number}", nat, self.internet, network or f"192.168.{number}")
 
     def phone(
         self, name: str, behind: Gateway | None = None, auto_answer: bool = True, expires: int = 3600
     ) -> Phone:
         """A phone whose user the server knows, behind a gateway or on the public internet."""
-        number = len(self._phones)
         host = behind.host(name) if behind else self.internet.host(name, PUBLIC_PHONES)
         password = secrets.token_hex(8)
         self.server.add_user(name, password)
@@ -136,8 +138,8 @@ class Lab:
             host,
             Account(name, DOMAIN, password, self.server.proxy, expires),
             self.run_dir / "phones" / name,
-            tones.tone(number),
-            nat=behind.nat.name if behind else "public",
+            tones.tone(next(self._phone_numbers)),
+            nat=behind.nat.name if behind else PUBLIC,
             public_address=behind.public_address if behind else "",
             auto_answer=auto_answer,
         )
@@ -152,20 +154,21 @@ class Lab:
 
     def prove(self, gateway: Gateway) -> None:
         """Ask a neutral judge (RFC 5780) whether `gateway` is what it claims. Raises NotProvenError if not."""
-        if self._stun is None:
-            self._stun = stun.StunServer(self.internet, self.run_dir)
-        judge = gateway.host(f"{gateway.name}-judge")
-        found = self._stun.judge(judge)
-        stun.require(gateway.nat, found, f"gateway {gateway.name} ({gateway.public_address})")
+        with self._judging:
+            if self._stun is None:
+                self._stun = stun.StunServer(self.internet, self.run_dir)
+        found = self._stun.judge(gateway.host(f"{gateway.name}-judge"))
         nat = gateway.nat
+        stun.require(nat, found, f"gateway {gateway.name} ({gateway.public_address})")
         text = f"proven: {nat.mapping.value} mapping, {nat.filtering.value} filtering"
         self.tell(Event("proven", nat.name, text))
 
-    def trust(self, gateway: Gateway) -> None:
-        """Prove the gateway's kind of NAT unless this process has done so before: it takes some seconds."""
-        if gateway.nat not in _proven:
-            self.prove(gateway)
-            _proven.add(gateway.nat)
+    def trust(self, *nats: Nat) -> None:
+        """Prove these kinds of NAT, all at once, unless this process has done so before: a proof takes seconds."""
+        unproven = [self.gateway(nat) for nat in dict.fromkeys(nats) if nat not in _proven]
+        with ThreadPoolExecutor(len(PRESETS)) as pool:
+            for gateway, _ in zip(unproven, pool.map(self.prove, unproven), strict=True):
+                _proven.add(gateway.nat)
 
     def _stop(self) -> None:
         with contextlib.ExitStack() as stack:

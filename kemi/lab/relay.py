@@ -67,3 +67,7 @@ class Relay:
         if not found:
             raise LabError(f"relay: expected 'active sessions: N' in the answer to I, found {answer!r}")
         return int(found[1])
+
+    def sessions_of(self, call_id: str, from_tag: str) -> int:
+        """Sessions that this call holds: 1 while it is relayed, else 0 (command ``Q``, first media line)."""
+        return 0 if self.ask(f"Q {call_id} {from_tag};1").startswith("E") else 1

@@ -11,6 +11,7 @@ from kemi.cli.db import prepare
 from kemi.cli.paths import BOOT_FILE, product_file
 from kemi.cli.subscribers import Subscribers
 from kemi.lab.deadline import wait_until
+from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process
 
@@ -120,9 +121,17 @@ class Server:
         finally:
             connection.close()
 
-    def transactions(self) -> int:
-        """Transactions that Kamailio still holds in memory."""
-        return int(self.rpc("tm.stats")["current"])
+    def open_transactions(self) -> int:
+        """Transactions without a final answer; finished ones stay in memory for some seconds and do not count."""
+        counts = self.rpc("tm.stats")
+        return int(counts["current"]) - int(counts["waiting"])
+
+    def location_of(self, name: str) -> dict[str, Any]:
+        """The location row of one user. Raises LabError unless there is exactly one."""
+        rows = [row for row in self.location_rows() if row["username"] == name]
+        if len(rows) != 1:
+            raise LabError(f"location of {name} in {self.database}: expected one row, found {rows}")
+        return rows[0]
 
     def _answers(self) -> bool:
         self._process.require_running()
