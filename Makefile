@@ -8,10 +8,10 @@ BIN  := $(VENV)/bin
 PYTHON := /usr/bin/python3
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 
-RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules python3-yaml python3-venv
+RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules python3-yaml python3-venv iproute2
 TEST_PACKAGES := $(RUN_PACKAGES) \
     kamailio-mysql-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules \
-    kamailio-presence-modules mariadb-server-core sqlite3 baresip-core coturn nftables iproute2 \
+    kamailio-presence-modules mariadb-server-core sqlite3 baresip-core coturn nftables \
     tshark tcpdump sip-tester sipsak
 
 # $(call install_packages,NAMES): install those that are missing; without any it asks dpkg and nothing else.
@@ -31,7 +31,10 @@ $$apt install --no-install-recommends $$missing </dev/null; \
 for service in kamailio coturn; do \
     [[ " $$missing " == *" $$service "* ]] || continue; \
     if [ -d /run/systemd/system ]; then $(SUDO) systemctl disable --now $$service; \
-    elif [ -x /etc/init.d/$$service ]; then $(SUDO) /etc/init.d/$$service stop; $(SUDO) update-rc.d $$service disable; fi; \
+    elif [ -x /etc/init.d/$$service ]; then \
+        $(SUDO) /etc/init.d/$$service stop || echo "$$service had not been started"; \
+        $(SUDO) update-rc.d $$service disable; \
+    fi; \
 done
 endef
 
