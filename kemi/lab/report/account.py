@@ -31,6 +31,8 @@ TONES = {
     "refusal": "red",
 }
 
+ROUTINE = {"Via", "Route", "rport"}
+"""Changes that every message undergoes: left out first where room is short."""
 ADDRESS = r"\d+\.\d+\.\d+\.\d+(:\d+)?"
 
 
@@ -101,10 +103,17 @@ class Pen:
             line = f"─{title}".ljust(self._middle, "─") + crossing + far + head
         else:
             line = head + far + crossing + f"{title}─".rjust(self._middle, "─")
-        beside = ", ".join(row.labels) or (f"{row.inner} ⇒ {row.outer}" if row.arrow.translation else "")
-        drawn, free = (line, TONES[row.tone]), (f"{beside[: self._half - 2]:^{self._half}}", "dim")
+        drawn, free = (line, TONES[row.tone]), (f"{self._beside(row):^{self._half}}", "dim")
         left, right = (drawn, free) if row.left == 0 else (free, drawn)
         return Text.assemble((f"{row.seconds:7.3f}  ", "dim"), "│", left, "│", right, "│")
+
+    def _beside(self, row: ArrowRow) -> str:
+        """The longest account of what changed that fits."""
+        accounts = [", ".join(row.labels), ", ".join(label for label in row.labels if label not in ROUTINE)]
+        if row.arrow.translation and not row.labels:
+            accounts = [f"{row.inner} ⇒ {row.outer}", f"⇒ {row.outer}"]
+        room = self._half - 2
+        return next((told for told in accounts if len(told) <= room), f"{accounts[-1][: room - 1]}…")
 
     def _media(self, row: MediaRow) -> Text:
         counts = [str(hop.packets) if hop else "?" for hop in row.segments]

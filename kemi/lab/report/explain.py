@@ -28,7 +28,7 @@ REASONS = (
         "Via",
         "changed",
         "",
-        "received, rport",
+        "rport",
         "where the request really came from, so that replies pass the NAT (RFC 3581)",
     ),
     Reason(
