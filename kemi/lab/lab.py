@@ -51,6 +51,7 @@ class Lab:
         self._phones: list[Phone] = []
         self._gateway_numbers = itertools.count(1)
         self._phone_numbers = itertools.count()
+        self._passwords: dict[str, str] = {}
         self._captures: list[Capture] = []
         self._server: Server | None = None
         self._relay: Relay | None = None
@@ -127,16 +128,22 @@ class Lab:
         number = next(self._gateway_numbers)
         return Gateway(name or f"nat{number}", nat, self.internet, network or f"192.168.{number}")
 
+    def subscribe(self, *names: str) -> None:
+        """Make users known to the server, each with a password of its own, all at once."""
+        new = {name: secrets.token_hex(8) for name in names if name not in self._passwords}
+        if new:
+            self.server.add_users(new)
+            self._passwords |= new
+
     def phone(
         self, name: str, behind: Gateway | None = None, auto_answer: bool = True, expires: int = 3600
     ) -> Phone:
         """A phone whose user the server knows, behind a gateway or on the public internet."""
         host = behind.host(name) if behind else self.internet.host(name, PUBLIC_PHONES)
-        password = secrets.token_hex(8)
-        self.server.add_user(name, password)
+        self.subscribe(name)
         phone = Phone(
             host,
-            Account(name, DOMAIN, password, self.server.proxy, expires),
+            Account(name, DOMAIN, self._passwords[name], self.server.proxy, expires),
             self.run_dir / "phones" / name,
             tones.tone(next(self._phone_numbers)),
             nat=behind.nat.name if behind else PUBLIC,

@@ -84,6 +84,7 @@ def grid(
             )
             for number, (caller_nat, callee_nat) in enumerate(itertools.product(nats, nats), start=1)
         ]
+        lab.subscribe(*(name for pairing in pairings for name in (pairing.caller, pairing.callee)))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             calls = [pool.submit(_Attempt(lab, pairing).result) for pairing in pairings]
             try:
@@ -158,12 +159,11 @@ class _Attempt:
 
     def _register(self, phone: Phone) -> None:
         phone.register()
-        row = self._lab.server.location_of(phone.name)
-        contact = row["contact"].partition("@")[2]
-        received = (row["received"] or f"sip:{contact}").removeprefix("sip:")
-        self._tell(
-            "registered", phone, f"as {phone.account.uri}: contact {contact}, received from {received}"
-        )
+        for contact in self._lab.server.contacts(phone.name):
+            address = contact["Address"].partition("@")[2]
+            received = contact["Received"].removeprefix("sip:") if "sip:" in contact["Received"] else address
+            text = f"as {phone.account.uri}: contact {address}, received from {received}"
+            self._tell("registered", phone, text)
 
     def _talk(self, call: Call) -> float:
         call.established()

@@ -11,7 +11,6 @@ from kemi.cli.db import prepare
 from kemi.cli.paths import BOOT_FILE, product_file
 from kemi.cli.subscribers import Subscribers
 from kemi.lab.deadline import wait_until
-from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process
 
@@ -107,10 +106,12 @@ class Server:
         """Call a remote procedure and return its result. Raises `kemi.cli.rpc.RpcError`."""
         return rpc.call(self.rpc_socket, method, *parameters)
 
-    def add_user(self, name: str, password: str) -> None:
-        """Add a subscriber of `DOMAIN`."""
+    def add_users(self, passwords: Mapping[str, str]) -> None:
+        """Add subscribers of `DOMAIN`, in one transaction."""
         with connect(f"sqlite:///{self.database}") as database:
-            Subscribers(database).add(name, DOMAIN, password)
+            subscribers = Subscribers(database)
+            for name, password in passwords.items():
+                subscribers.add(name, DOMAIN, password)
 
     def location_rows(self) -> list[dict[str, Any]]:
         """The rows of table location, as they are in the database now."""
@@ -126,12 +127,13 @@ class Server:
         counts = self.rpc("tm.stats")
         return int(counts["current"]) - int(counts["waiting"])
 
-    def location_of(self, name: str) -> dict[str, Any]:
-        """The location row of one user. Raises LabError unless there is exactly one."""
-        rows = [row for row in self.location_rows() if row["username"] == name]
-        if len(rows) != 1:
-            raise LabError(f"location of {name} in {self.database}: expected one row, found {rows}")
-        return rows[0]
+    def contacts(self, name: str) -> list[dict[str, Any]]:
+        """The contacts that Kamailio itself holds for a user, with its names: Address, Received, Socket ..."""
+        try:
+            record = self.rpc("ul.lookup", "location", name)
+        except rpc.RpcError:
+            return []
+        return [entry["Contact"] for entry in record["Contacts"]]
 
     def _answers(self) -> bool:
         self._process.require_running()

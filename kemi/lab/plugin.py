@@ -1,0 +1,56 @@
+"""pytest fixtures for tests of calls across NATs: need root, and import little, since every pytest run loads them."""
+
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kemi.lab.lab import Lab
+
+_RUNS = Path("runs") / "tests"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kemi-lab", "the laboratory of NATs and phones")
+    group.addoption(
+        "--keep-runs", action="store_true", help="keep captures and logs of laboratory tests that pass, too"
+    )
+
+
+_lab: "pytest.StashKey[Lab]" = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    lab = item.stash.get(_lab, None)
+    if lab and report.failed:
+        # The block of the fixture sees no exception: what failed is the test, not the laboratory.
+        lab.keep = True
+        report.sections.append(("laboratory", f"captures and logs: {lab.run_dir}"))
+    return report
+
+
+@pytest.fixture
+def run_dir(request: pytest.FixtureRequest) -> Path:
+    """The folder for this test's captures and logs: ``runs/tests/<test>`` below pytest's root folder."""
+    name = re.sub(r"[^\w.-]+", "-", request.node.nodeid.removesuffix("]")).strip("-")
+    return request.config.rootpath / _RUNS / name
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, run_dir: Path) -> "Iterator[Lab]":
+    """An empty laboratory; its run folder is kept when the test fails, or with ``--keep-runs``."""
+    from kemi.lab.errors import LabError
+    from kemi.lab.lab import Lab, require_root_and_programs
+
+    try:
+        require_root_and_programs()
+    except LabError as error:
+        pytest.fail(str(error), pytrace=False)
+    with Lab(run_dir, keep=request.config.getoption("--keep-runs")) as laboratory:
+        request.node.stash[_lab] = laboratory
+        yield laboratory
