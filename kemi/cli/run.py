@@ -210,7 +210,7 @@ def _welcome(site: Site) -> Panel:
         "Users": ", ".join(users[:5]) + (f" and {len(users) - 5} more" if users[5:] else "") or "none yet",
         "Add a user": _add_user(site),
         "Settings": str(site.settings or "built-in defaults (no kemi.yaml)"),
-        "New routes": "kemi reload"
+        "New routes": f"{_kemi()} reload"
         + ("" if site.state == state_folder() else f" --socket {site.rpc_socket}"),
         "Logs": f"{site.state / 'log'}/kamailio.log, rtpproxy.log",
         "Stop": "Ctrl-C",
@@ -221,9 +221,17 @@ def _welcome(site: Site) -> Panel:
 
 
 def _add_user(site: Site) -> str:
-    command = "kemi user add alice"
+    command = f"{_kemi()} user add alice"
     if site.domain != outgoing_address():
         command += f" --domain {site.domain}"
     if site.database != default_url():
         return f"{command} --db DBURL, the same as here"
     return f"make user NAME=alice, or {command}"
+
+
+def _kemi() -> str:
+    """What to type for `kemi` here: in a clone it is not on the PATH."""
+    if shutil.which("kemi"):
+        return "kemi"
+    program = Path(sys.argv[0]).absolute()
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)

@@ -76,16 +76,11 @@ class Run:
 
     def children(self) -> dict[str, int]:
         """Name and process id of what it has started."""
-        listed = subprocess.run(
-            ["ps", "--ppid", str(self.server.pid), "-o", "pid=,args="],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        pid = self.server.pid
         found = {}
-        for line in listed.stdout.splitlines():
-            pid, _, command = line.strip().partition(" ")
-            found["kamailio" if " -DD " in command else "relay"] = int(pid)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_text()
+            found["kamailio" if "\0-DD\0" in command else "relay"] = int(child)
         return found
 
     def interrupt(self) -> int | None:
