@@ -1,0 +1,455 @@
+"""A SIP user agent for tests that talk to a real server: it sends what it is told, byte for byte if need be.
+
+It decides nothing by itself, keeps no timers and has no thread. A test says what is sent and what must come next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+from kemi.lab.deadline import DeadlineError
+from kemi.testing.builders import REASONS, sdp
+from kemi.testing.message import Message
+from kemi.testing.uri import address_uri, addresses
+
+_SECONDS = 3.0
+_numbers = itertools.count(1)
+
+
+class Address(Protocol):
+    """Whoever has an address and a port: a KamailioServer, another Client."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+class Client:
+    """One socket with a user behind it, whose messages all go to `server`.
+
+    `contact_host` and `contact_port` are what Via and Contact claim: another address than the real one is what a phone
+    behind a NAT writes. Over TCP there is one connection, opened at once.
+    """
+
+    def __init__(
+        self,
+        server: Address,
+        user: str = "alice",
+        *,
+        address: str = "127.0.0.1",
+        transport: str = "udp",
+        domain: str = "example.com",
+        contact_host: str = "",
+        contact_port: int = 0,
+    ) -> None:
+        self.user = user
+        self.domain = domain
+        self.transport = transport
+        self._server = (server.address, server.port)
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        self._socket = socket.socket(socket.AF_INET, kind)
+        self._socket.bind((address, 0))
+        if transport == "tcp":
+            self._socket.settimeout(_SECONDS)
+            self._socket.connect(self._server)
+        self.address, self.port = self._socket.getsockname()
+        self.contact_host = contact_host or self.address
+        self.contact_port = contact_port or self.port
+        self._stream = b""
+        self._seen: set[bytes] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    # -- the wire
+
+    def send(self, message: Message | bytes) -> None:
+        data = bytes(message)
+        if self.transport == "udp":
+            self._socket.sendto(data, self._server)
+        else:
+            self._socket.sendall(data)
+
+    def receive(self, seconds: float = _SECONDS, what: str = "a message") -> Message:
+        """The next message, whatever it is. Raises DeadlineError after `seconds`, naming `what`."""
+        return Message.parse(self.receive_bytes(seconds, what))
+
+    def receive_bytes(self, seconds: float = _SECONDS, what: str = "a message") -> bytes:
+        end = time.monotonic() + seconds
+        while True:
+            self._socket.settimeout(max(end - time.monotonic(), 0.001))
+            try:
+                data = self._read()
+            except TimeoutError:
+                raise DeadlineError(f"{self.user} waited {seconds:g} s for {what}; nothing came") from None
+            if data.strip(b"\r\n\0"):  # else a keepalive
+                return data
+
+    def expect(self, wanted: str | int, seconds: float = _SECONDS) -> Message:
+        """The next message, which must be a request of this method or a reply with this status.
+
+        100 Trying and repetitions of what came before are passed over. Raises AssertionError for any other message.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            data = self.receive_bytes(max(end - time.monotonic(), 0.001), f"{wanted}")
+            message = Message.parse(data)
+            if data in self._seen or (message.status == 100 and wanted != 100):
+                continue
+            self._seen.add(data)
+            found = message.status if message.is_reply else message.method
+            assert found == wanted, f"{self.user} expected {wanted}, found {found}:\n{message}"
+            return message
+
+    def expect_silence(self, seconds: float = 0.3) -> None:
+        """Nothing but repetitions and keepalives may come for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                data = self.receive_bytes(left)
+            except DeadlineError:
+                return
+            assert data in self._seen, (
+                f"{self.user} expected silence, found:\n{data.decode(errors='replace')}"
+            )
+
+    def _read(self) -> bytes:
+        if self.transport == "udp":
+            return self._socket.recv(65535)
+        while (message := self._take_from_stream()) is None:
+            data = self._socket.recv(65535)
+            if not data:
+                raise ConnectionError(f"{self.user}: the server closed the TCP connection")
+            self._stream += data
+        return message
+
+    def _take_from_stream(self) -> bytes | None:
+        """One whole message off the stream (RFC 3261, section 18.3), None if it is not all here yet."""
+        self._stream = self._stream.lstrip(b"\r\n")
+        head, end, rest = self._stream.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = re.search(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(\d+)", head)
+        size = int(length[1]) if length else 0
+        if len(rest) < size:
+            return None
+        self._stream = rest[size:]
+        return head + end + rest[:size]
+
+    # -- as user agent client
+
+    @property
+    def uri(self) -> str:
+        return f"sip:{self.user}@{self.domain}"
+
+    @property
+    def contact(self) -> str:
+        transport = "" if self.transport == "udp" else f";transport={self.transport}"
+        return f"<sip:{self.user}@{self.contact_host}:{self.contact_port}{transport}>"
+
+    def via(self, branch: str = "") -> str:
+        branch = branch or new_branch()
+        sent_by = f"{self.contact_host}:{self.contact_port}"
+        return f"SIP/2.0/{self.transport.upper()} {sent_by};branch={branch};rport"
+
+    def request(
+        self,
+        method: str,
+        uri: str,
+        *,
+        to: str = "",
+        body: str = "",
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Message:
+        """A request outside any dialog. `headers` are added or replaced; None takes one out."""
+        number = next(_numbers)
+        message = Message(method, uri)
+        message.headers = [
+            ("Via", self.via()),
+            ("Max-Forwards", "70"),
+            ("From", f"<{self.uri}>;tag={secrets.token_hex(4)}"),
+            ("To", f"<{to or (self.uri if method == 'REGISTER' else uri)}>"),
+            ("Call-ID", f"{number}-{secrets.token_hex(6)}"),
+            ("CSeq", f"1 {method}"),
+        ]
+        if method in ("INVITE", "REGISTER", "SUBSCRIBE", "OPTIONS", "UPDATE"):
+            message.headers.append(("Contact", self.contact))
+        return _complete(message, body, headers)
+
+    def ask(
+        self,
+        method: str,
+        uri: str,
+        *,
+        to: str = "",
+        body: str = "",
+        headers: Mapping[str, str | None] | None = None,
+        password: str = "",
+    ) -> Message:
+        """Send a request and return its final reply. With `password` a challenge is answered once.
+
+        A failed INVITE gets its ACK.
+        """
+        request = self.request(method, uri, to=to, body=body, headers=headers)
+        self.send(request)
+        answer = self.final(request)
+        if password and answer.status in (401, 407):
+            request = authorize(request, answer, self.user, password)
+            self.send(request)
+            answer = self.final(request)
+        return answer
+
+    def final(self, request: Message, seconds: float = _SECONDS) -> Message:
+        """The final reply to `request`; others, and provisional ones, are passed over. Acknowledges failures."""
+        end = time.monotonic() + seconds
+        what = f"the final reply to {request.method}"
+        while True:
+            data = self.receive_bytes(max(end - time.monotonic(), 0.001), what)
+            self._seen.add(data)
+            message = Message.parse(data)
+            if message.status >= 200 and _answers(message, request):
+                if request.method == "INVITE" and message.status >= 300:
+                    self.send(ack_failure(request, message))
+                return message
+
+    def register(
+        self, uri: str = "", *, contact: str = "", expires: int = 600, password: str = "", **headers: str
+    ) -> Message:
+        """REGISTER the client's Contact; the final reply."""
+        more = {"Contact": contact or self.contact, "Expires": str(expires), **headers}
+        return self.ask("REGISTER", uri or f"sip:{self.domain}", headers=more, password=password)
+
+    def invite(
+        self, uri: str, *, body: str | None = None, headers: Mapping[str, str | None] | None = None
+    ) -> Message:
+        """Send an INVITE, with an offer of this client's address unless `body` says otherwise; what was sent."""
+        offer = sdp(self.contact_host) if body is None else body
+        request = self.request("INVITE", uri, body=offer, headers=headers)
+        self.send(request)
+        return request
+
+    def cancel(self, invite: Message) -> Message:
+        """Send the CANCEL of an INVITE (RFC 3261, section 9.1)."""
+        cancel = _same_transaction(invite, "CANCEL", invite.header("To") or "")
+        self.send(cancel)
+        return cancel
+
+    # -- as user agent server
+
+    def reply(
+        self,
+        request: Message,
+        status: int,
+        reason: str = "",
+        *,
+        body: str = "",
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Message:
+        """Answer a request: Via and Record-Route as they came, a To-tag that belongs to the call; what was sent."""
+        answer = Message(request.method, status=status, reason=reason or REASONS.get(status, "Whatever"))
+        answer.headers = [pair for pair in request.headers if pair[0].lower() in _COPIED]
+        to = request.header("To") or ""
+        if status > 100 and ";tag=" not in to:
+            to = f"{to};tag={_tag_of(self.user, request)}"
+        answer.headers.append(("To", to))
+        if request.method in ("INVITE", "SUBSCRIBE", "UPDATE") and 100 < status < 400:
+            answer.headers.append(("Contact", self.contact))
+        _complete(answer, body, headers)
+        self.send(answer)
+        return answer
+
+
+_COPIED = ("via", "record-route", "from", "call-id", "cseq")
+
+
+@dataclass
+class Dialog:
+    """One side of an established dialog (RFC 3261, section 12)."""
+
+    client: Client
+    call_id: str
+    local: str
+    remote: str
+    target: str
+    route: list[str] = field(default_factory=list)
+    cseq: int = 1
+
+    @classmethod
+    def of_caller(cls, client: Client, invite: Message, answer: Message) -> Dialog:
+        return cls(
+            client,
+            invite.header("Call-ID") or "",
+            invite.header("From") or "",
+            answer.header("To") or "",
+            address_uri(answer.header("Contact") or ""),
+            record_route(answer)[::-1],
+            _cseq(invite),
+        )
+
+    @classmethod
+    def of_callee(cls, client: Client, invite: Message, answer: Message) -> Dialog:
+        return cls(
+            client,
+            invite.header("Call-ID") or "",
+            answer.header("To") or "",
+            invite.header("From") or "",
+            address_uri(invite.header("Contact") or ""),
+            record_route(invite),
+        )
+
+    def request(
+        self, method: str, *, body: str = "", headers: Mapping[str, str | None] | None = None
+    ) -> Message:
+        """The next request of the dialog along its route set, or the ACK of the last INVITE."""
+        if method != "ACK":
+            self.cseq += 1
+        message = Message(method, self.target)
+        message.headers = [
+            ("Via", self.client.via()),
+            ("Max-Forwards", "70"),
+            *(("Route", hop) for hop in self.route),
+            ("From", self.local),
+            ("To", self.remote),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{self.cseq} {method}"),
+        ]
+        if method in ("INVITE", "UPDATE", "SUBSCRIBE"):
+            message.headers.append(("Contact", self.client.contact))
+        return _complete(message, body, headers)
+
+    def send(
+        self, method: str, *, body: str = "", headers: Mapping[str, str | None] | None = None
+    ) -> Message:
+        """Build :meth:`request` and send it; what was sent."""
+        message = self.request(method, body=body, headers=headers)
+        self.client.send(message)
+        return message
+
+
+def call(
+    caller: Client, callee: Client, uri: str = "", *, invite: Message | None = None
+) -> tuple[Dialog, Dialog]:
+    """A call from INVITE to ACK, with offer and answer; the dialog of each side."""
+    if invite is None:
+        invite = caller.invite(uri or callee.uri)
+    else:
+        caller.send(invite)
+    came = callee.expect("INVITE")
+    callee.reply(came, 180)
+    caller.expect(180)
+    sent = callee.reply(came, 200, body=sdp(callee.contact_host))
+    answer = caller.expect(200)
+    dialog = Dialog.of_caller(caller, invite, answer)
+    dialog.send("ACK")
+    callee.expect("ACK")
+    return dialog, Dialog.of_callee(callee, came, sent)
+
+
+def hang_up(side: Dialog, other: Dialog) -> tuple[Message, Message]:
+    """BYE from `side`, answered by the other; the BYE as it arrived and the 200 as it came back."""
+    side.send("BYE")
+    bye = other.client.expect("BYE")
+    other.client.reply(bye, 200)
+    return bye, side.client.expect(200)
+
+
+def authorize(request: Message, challenge: Message, user: str, password: str) -> Message:
+    """The request once more, with the answer to a digest challenge (RFC 2617, MD5), as a new transaction."""
+    proxy = challenge.status == 407
+    offered = challenge.header("Proxy-Authenticate" if proxy else "WWW-Authenticate") or ""
+    values = dict(re.findall(r'(\w+)="([^"]*)"', offered))
+    realm, nonce = values["realm"], values["nonce"]
+    ha1 = _md5(f"{user}:{realm}:{password}")
+    ha2 = _md5(f"{request.method}:{request.uri}")
+    digest = f'username="{user}", realm="{realm}", nonce="{nonce}", uri="{request.uri}", algorithm=MD5'
+    if "qop" in offered:
+        cnonce = secrets.token_hex(4)
+        response = _md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
+        digest += f', qop=auth, nc=00000001, cnonce="{cnonce}"'
+    else:
+        response = _md5(f"{ha1}:{nonce}:{ha2}")
+    via = re.sub(r"branch=[^;]+", f"branch={new_branch()}", request.header("Via") or "")
+    again = _replace(request, "Via", via)
+    again = _replace(again, "CSeq", f"{_cseq(request) + 1} {request.method}")
+    name = "Proxy-Authorization" if proxy else "Authorization"
+    return _replace(again, name, f'Digest {digest}, response="{response}"')
+
+
+def ack_failure(invite: Message, answer: Message) -> Message:
+    """The ACK to a final reply of 300 or above (RFC 3261, section 17.1.1.3)."""
+    return _same_transaction(invite, "ACK", answer.header("To") or "")
+
+
+def record_route(message: Message) -> list[str]:
+    """The recorded route in the order of its headers."""
+    return [hop for value in message.header_values("Record-Route") for hop in addresses(value)]
+
+
+def new_branch() -> str:
+    return f"z9hG4bK{secrets.token_hex(8)}"
+
+
+def _same_transaction(invite: Message, method: str, to: str) -> Message:
+    message = Message(method, invite.uri)
+    kept = ("via", "max-forwards", "from", "call-id", "route")
+    message.headers = [pair for pair in invite.headers if pair[0].lower() in kept]
+    message.headers += [("To", to), ("CSeq", f"{_cseq(invite)} {method}")]
+    return _complete(message, "", None)
+
+
+def _complete(message: Message, body: str, headers: Mapping[str, str | None] | None) -> Message:
+    if body:
+        message.headers.append(("Content-Type", "application/sdp"))
+        message.body = body
+    message.headers.append(("Content-Length", str(len(body.encode()))))
+    for name, value in (headers or {}).items():
+        if value is None:
+            message.headers = message.without_header(name).headers
+        else:
+            message.headers = _replace(message, name, value).headers
+    return message
+
+
+def _replace(message: Message, name: str, value: str) -> Message:
+    """Like `with_header`, but where the header stands already it keeps its place."""
+    if message.header(name) is None:
+        return message.with_header(name, value)
+    changed = message.without_header(name)
+    position = next(index for index, (key, _) in enumerate(message.headers) if key.lower() == name.lower())
+    changed.headers.insert(position, (name, value))
+    return changed
+
+
+def _answers(reply: Message, request: Message) -> bool:
+    return all(reply.header(name) == request.header(name) for name in ("Call-ID", "CSeq"))
+
+
+def _cseq(message: Message) -> int:
+    return int((message.header("CSeq") or "0").split()[0])
+
+
+def _tag_of(user: str, request: Message) -> str:
+    """The same tag for all replies of one user agent within one call."""
+    return _md5(f"{user} {request.header('Call-ID')}")[:8]
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
