@@ -9,9 +9,11 @@ from rich.console import Console
 from kemi.lab.event import Event
 from kemi.lab.report.account import Account
 from kemi.lab.report.grid import Grid
-from kemi.lab.report.ladder import build
+from kemi.lab.report.ladder import Ladder, Lane, build
+from kemi.lab.report.media import Media
 from kemi.lab.report.page import CallView, render
 from kemi.lab.report.rows import rows
+from kemi.lab.report.wire import Endpoint, Stream
 from tests.unit.report_samples import ALICE, BOB, recorded, result
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -98,3 +100,20 @@ def test_the_account_tells_events_and_draws_the_ladder() -> None:
     assert re.search(r"✚ alice +registered, received from 203\.0\.113\.21:58867\n", told)
     assert re.search(r"│─ INVITE ─+◆─+▶│ +192\.168\.1\.2:5060 ⇒ 203\.0\.113\.21:58867 +│\n", told)
     assert re.search(r"│◀─+◆─+ 180 Ringing ─│ +Via, alias +│\n", told)
+
+
+def test_a_voice_names_the_relays_ports_on_both_sides() -> None:
+    def stream(source: tuple[str, int], destination: tuple[str, int]) -> Stream:
+        return Stream("0x2", Endpoint(*source), Endpoint(*destination), 200, 1.0, 5.0)
+
+    hops = (
+        stream(("10.0.0.2", 40942), ("203.0.113.10", 35432)),
+        stream(("203.0.113.22", 58862), ("203.0.113.10", 35432)),
+        stream(("203.0.113.10", 35210), ("203.0.113.21", 4474)),
+        stream(("203.0.113.10", 35210), ("192.168.1.2", 40788)),
+    )
+    out = io.StringIO()
+    (_, voice) = rows(Ladder(()), [Media(Lane.CALLEE, Lane.CALLER, "0x2", hops)], (ALICE, BOB))
+    Account(Console(file=out, width=100)).ladder([voice], (ALICE, BOB))
+    assert "◀══" in out.getvalue()
+    assert " bob's voice: 200 ◂ relay :35210 :35432 ◂ 200 packets ═" in out.getvalue()

@@ -49,7 +49,7 @@ class Account:
         line = Text.assemble(
             (f"{time.monotonic() - self._began:6.1f} s  ", "dim"),
             (f"{sign} ", style),
-            (f"{event.who:<10} ", f"{style} bold"),
+            (f"{event.who:<15} ", f"{style} bold"),
             event.text,
         )
         line.highlight_regex(ADDRESS, "bold cyan")
@@ -116,8 +116,10 @@ class Pen:
         return next((told for told in accounts if len(told) <= room), f"{accounts[-1][: room - 1]}…")
 
     def _media(self, row: MediaRow) -> Text:
-        counts = [str(hop.packets) if hop else "?" for hop in row.segments]
-        title = f" {row.speaker.name}'s voice, packets: {' · '.join(counts)} "
+        counts = [str(hop.packets) if hop else "none" for hop in (row.segments[0], row.segments[-1])]
+        ports = " ".join(f":{port}" for port in row.relay_ports if port) or "not used"
+        way = "▸" if row.direction == "rightward" else "◂"
+        title = f" {row.speaker.name}'s voice: {counts[0]} {way} relay {ports} {way} {counts[1]} packets "
         line = title.center(2 * self._half, "═")
         line = f"{line}▶" if row.direction == "rightward" else f"◀{line}"
         return Text.assemble((f"{row.seconds:7.3f}  ", "dim"), "│", (line, "bold green"), "│")

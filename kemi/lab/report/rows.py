@@ -92,6 +92,13 @@ class MediaRow:
         hops = list(self.media.hops)
         return hops if self.direction == "rightward" else hops[::-1]
 
+    @property
+    def relay_ports(self) -> tuple[str, str]:
+        """The relay's ports for this voice, towards the caller and towards the callee; empty where none was seen."""
+        _, into, out, _ = self.media.hops
+        ports = (str(into.destination.port) if into else "", str(out.source.port) if out else "")
+        return ports if self.direction == "rightward" else ports[::-1]
+
 
 Row = PhaseRow | ArrowRow | MediaRow
 
