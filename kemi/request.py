@@ -23,12 +23,19 @@ class Credentials(Enum):
     MISSING = "missing"
     STALE = "stale"
     WRONG = "wrong"
+    UNCHECKED = "unchecked"
 
 
-# auth_db's codes. Everything that a guesser could cause counts as wrong: password (-2), user (-3), an unusable
-# header or a database error (-1), digest of one user for another's address (-8). The last is no guess, but no login.
-_STALE_CODES = (-4, -6)  # nonce expired, nonce used twice
-_MISSING_CODE = -5
+# auth_db's codes; any other (-1) means that no password was compared: an unusable header, a nonce that is not ours
+# (all phones have one after a restart), or a database that does not answer.
+_OUTCOMES = {
+    -2: Credentials.WRONG,  # password
+    -3: Credentials.WRONG,  # user
+    -4: Credentials.STALE,  # nonce expired
+    -5: Credentials.MISSING,
+    -6: Credentials.STALE,  # nonce used twice
+    -8: Credentials.WRONG,  # the digest of one user for another's address: no guess, but no login
+}
 
 
 class Lookup(Enum):
@@ -240,9 +247,7 @@ class Request(Message):
         code = KSR.auth_db.auth_check(realm, SUBSCRIBER_TABLE, 1)
         if code > 0:
             return Credentials.GOOD
-        if code == _MISSING_CODE:
-            return Credentials.MISSING
-        return Credentials.STALE if code in _STALE_CODES else Credentials.WRONG
+        return _OUTCOMES.get(int(code), Credentials.UNCHECKED)
 
     def challenge(self, realm: str) -> None:
         """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3)."""
