@@ -12,14 +12,14 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 from kemi.lab.deadline import DeadlineError
 from kemi.testing.builders import REASONS, sdp
+from kemi.testing.compose import ack_failure, complete, new_branch, same_transaction
+from kemi.testing.digest import authorize
 from kemi.testing.message import Message
-from kemi.testing.uri import address_uri, addresses
 
 _SECONDS = 3.0
 _numbers = itertools.count(1)
@@ -131,6 +131,22 @@ class Client:
                 f"{self.user} expected silence, found:\n{data.decode(errors='replace')}"
             )
 
+    def unread(self) -> list[Message]:
+        """What has come over UDP and was not read yet, without waiting; keepalives and repetitions left out.
+
+        On loopback a datagram arrives in the moment it is sent. So once an answer is here, all that was sent before it
+        is here too, and an empty list means that nothing was.
+        """
+        messages = []
+        self._socket.setblocking(False)
+        while True:
+            try:
+                data = self._socket.recv(65535)
+            except BlockingIOError:
+                return messages
+            if data.strip(b"\r\n\0") and data not in self._seen:
+                messages.append(Message.parse(data))
+
     def _read(self) -> bytes:
         if self.transport == "udp":
             return self._socket.recv(65535)
@@ -192,7 +208,7 @@ class Client:
         ]
         if method in ("INVITE", "REGISTER", "SUBSCRIBE", "OPTIONS", "UPDATE"):
             message.headers.append(("Contact", self.contact))
-        return _complete(message, body, headers)
+        return complete(message, body, headers)
 
     def ask(
         self,
@@ -248,7 +264,7 @@ class Client:
 
     def cancel(self, invite: Message) -> Message:
         """Send the CANCEL of an INVITE (RFC 3261, section 9.1)."""
-        cancel = _same_transaction(invite, "CANCEL", invite.header("To") or "")
+        cancel = same_transaction(invite, "CANCEL", invite.header("To") or "")
         self.send(cancel)
         return cancel
 
@@ -272,7 +288,7 @@ class Client:
         answer.headers.append(("To", to))
         if request.method in ("INVITE", "SUBSCRIBE", "UPDATE") and 100 < status < 400:
             answer.headers.append(("Contact", self.contact))
-        _complete(answer, body, headers)
+        complete(answer, body, headers)
         self.send(answer)
         return answer
 
@@ -280,170 +296,8 @@ class Client:
 _COPIED = ("via", "record-route", "from", "call-id", "cseq")
 
 
-@dataclass
-class Dialog:
-    """One side of an established dialog (RFC 3261, section 12)."""
-
-    client: Client
-    call_id: str
-    local: str
-    remote: str
-    target: str
-    route: list[str] = field(default_factory=list)
-    cseq: int = 1
-
-    @classmethod
-    def of_caller(cls, client: Client, invite: Message, answer: Message) -> Dialog:
-        return cls(
-            client,
-            invite.header("Call-ID") or "",
-            invite.header("From") or "",
-            answer.header("To") or "",
-            address_uri(answer.header("Contact") or ""),
-            record_route(answer)[::-1],
-            _cseq(invite),
-        )
-
-    @classmethod
-    def of_callee(cls, client: Client, invite: Message, answer: Message) -> Dialog:
-        return cls(
-            client,
-            invite.header("Call-ID") or "",
-            answer.header("To") or "",
-            invite.header("From") or "",
-            address_uri(invite.header("Contact") or ""),
-            record_route(invite),
-        )
-
-    def request(
-        self, method: str, *, body: str = "", headers: Mapping[str, str | None] | None = None
-    ) -> Message:
-        """The next request of the dialog along its route set, or the ACK of the last INVITE."""
-        if method != "ACK":
-            self.cseq += 1
-        message = Message(method, self.target)
-        message.headers = [
-            ("Via", self.client.via()),
-            ("Max-Forwards", "70"),
-            *(("Route", hop) for hop in self.route),
-            ("From", self.local),
-            ("To", self.remote),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{self.cseq} {method}"),
-        ]
-        if method in ("INVITE", "UPDATE", "SUBSCRIBE"):
-            message.headers.append(("Contact", self.client.contact))
-        return _complete(message, body, headers)
-
-    def send(
-        self, method: str, *, body: str = "", headers: Mapping[str, str | None] | None = None
-    ) -> Message:
-        """Build :meth:`request` and send it; what was sent."""
-        message = self.request(method, body=body, headers=headers)
-        self.client.send(message)
-        return message
-
-
-def call(
-    caller: Client, callee: Client, uri: str = "", *, invite: Message | None = None
-) -> tuple[Dialog, Dialog]:
-    """A call from INVITE to ACK, with offer and answer; the dialog of each side."""
-    if invite is None:
-        invite = caller.invite(uri or callee.uri)
-    else:
-        caller.send(invite)
-    came = callee.expect("INVITE")
-    callee.reply(came, 180)
-    caller.expect(180)
-    sent = callee.reply(came, 200, body=sdp(callee.contact_host))
-    answer = caller.expect(200)
-    dialog = Dialog.of_caller(caller, invite, answer)
-    dialog.send("ACK")
-    callee.expect("ACK")
-    return dialog, Dialog.of_callee(callee, came, sent)
-
-
-def hang_up(side: Dialog, other: Dialog) -> tuple[Message, Message]:
-    """BYE from `side`, answered by the other; the BYE as it arrived and the 200 as it came back."""
-    side.send("BYE")
-    bye = other.client.expect("BYE")
-    other.client.reply(bye, 200)
-    return bye, side.client.expect(200)
-
-
-def authorize(request: Message, challenge: Message, user: str, password: str) -> Message:
-    """The request once more, with the answer to a digest challenge (RFC 2617, MD5), as a new transaction."""
-    proxy = challenge.status == 407
-    offered = challenge.header("Proxy-Authenticate" if proxy else "WWW-Authenticate") or ""
-    values = dict(re.findall(r'(\w+)="([^"]*)"', offered))
-    realm, nonce = values["realm"], values["nonce"]
-    ha1 = _md5(f"{user}:{realm}:{password}")
-    ha2 = _md5(f"{request.method}:{request.uri}")
-    digest = f'username="{user}", realm="{realm}", nonce="{nonce}", uri="{request.uri}", algorithm=MD5'
-    if "qop" in offered:
-        cnonce = secrets.token_hex(4)
-        response = _md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
-        digest += f', qop=auth, nc=00000001, cnonce="{cnonce}"'
-    else:
-        response = _md5(f"{ha1}:{nonce}:{ha2}")
-    via = re.sub(r"branch=[^;]+", f"branch={new_branch()}", request.header("Via") or "")
-    again = _replace(request, "Via", via)
-    again = _replace(again, "CSeq", f"{_cseq(request) + 1} {request.method}")
-    name = "Proxy-Authorization" if proxy else "Authorization"
-    return _replace(again, name, f'Digest {digest}, response="{response}"')
-
-
-def ack_failure(invite: Message, answer: Message) -> Message:
-    """The ACK to a final reply of 300 or above (RFC 3261, section 17.1.1.3)."""
-    return _same_transaction(invite, "ACK", answer.header("To") or "")
-
-
-def record_route(message: Message) -> list[str]:
-    """The recorded route in the order of its headers."""
-    return [hop for value in message.header_values("Record-Route") for hop in addresses(value)]
-
-
-def new_branch() -> str:
-    return f"z9hG4bK{secrets.token_hex(8)}"
-
-
-def _same_transaction(invite: Message, method: str, to: str) -> Message:
-    message = Message(method, invite.uri)
-    kept = ("via", "max-forwards", "from", "call-id", "route")
-    message.headers = [pair for pair in invite.headers if pair[0].lower() in kept]
-    message.headers += [("To", to), ("CSeq", f"{_cseq(invite)} {method}")]
-    return _complete(message, "", None)
-
-
-def _complete(message: Message, body: str, headers: Mapping[str, str | None] | None) -> Message:
-    if body:
-        message.headers.append(("Content-Type", "application/sdp"))
-        message.body = body
-    message.headers.append(("Content-Length", str(len(body.encode()))))
-    for name, value in (headers or {}).items():
-        if value is None:
-            message.headers = message.without_header(name).headers
-        else:
-            message.headers = _replace(message, name, value).headers
-    return message
-
-
-def _replace(message: Message, name: str, value: str) -> Message:
-    """Like `with_header`, but where the header stands already it keeps its place."""
-    if message.header(name) is None:
-        return message.with_header(name, value)
-    changed = message.without_header(name)
-    position = next(index for index, (key, _) in enumerate(message.headers) if key.lower() == name.lower())
-    changed.headers.insert(position, (name, value))
-    return changed
-
-
 def _answers(reply: Message, request: Message) -> bool:
     return all(reply.header(name) == request.header(name) for name in ("Call-ID", "CSeq"))
-
-
-def _cseq(message: Message) -> int:
-    return int((message.header("CSeq") or "0").split()[0])
 
 
 def _tag_of(user: str, request: Message) -> str:

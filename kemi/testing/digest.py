@@ -1,41 +1,36 @@
-"""Answers to a digest challenge (RFC 3261, section 22; RFC 2617 without qop, as Kamailio challenges by default)."""
+"""The answer to a digest challenge (RFC 2617, MD5)."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 
+from kemi.testing.compose import new_branch, replace, sequence
 from kemi.testing.message import Message
 
-_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
+
+def authorize(request: Message, challenge: Message, user: str, password: str) -> Message:
+    """The request once more, with the answer to a digest challenge (RFC 2617, MD5), as a new transaction."""
+    proxy = challenge.status == 407
+    offered = challenge.header("Proxy-Authenticate" if proxy else "WWW-Authenticate") or ""
+    values = dict(re.findall(r'(\w+)="([^"]*)"', offered))
+    realm, nonce = values["realm"], values["nonce"]
+    ha1 = _md5(f"{user}:{realm}:{password}")
+    ha2 = _md5(f"{request.method}:{request.uri}")
+    digest = f'username="{user}", realm="{realm}", nonce="{nonce}", uri="{request.uri}", algorithm=MD5'
+    if "qop" in offered:
+        cnonce = secrets.token_hex(4)
+        response = _md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
+        digest += f', qop=auth, nc=00000001, cnonce="{cnonce}"'
+    else:
+        response = _md5(f"{ha1}:{nonce}:{ha2}")
+    via = re.sub(r"branch=[^;]+", f"branch={new_branch()}", request.header("Via") or "")
+    again = replace(request, "Via", via)
+    again = replace(again, "CSeq", f"{sequence(request) + 1} {request.method}")
+    name = "Proxy-Authorization" if proxy else "Authorization"
+    return replace(again, name, f'Digest {digest}, response="{response}"')
 
 
-def challenge(reply: Message) -> dict[str, str]:
-    """The parameters of WWW-Authenticate or Proxy-Authenticate; ValueError if the reply has neither."""
-    header = reply.header("WWW-Authenticate") or reply.header("Proxy-Authenticate")
-    if not header:
-        raise ValueError(
-            f"expected a challenge in the reply, found {reply.status} {reply.reason} without one"
-        )
-    return {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(header)}
-
-
-def credentials(reply: Message, *, user: str, password: str, uri: str) -> tuple[str, str]:
-    """The header that answers the challenge in ``reply``: its name, by the reply's status, and its value.
-
-    ``uri`` is the request-URI of the request that will carry it.
-    """
-    asked = challenge(reply)
-    ha1 = md5(f"{user}:{asked['realm']}:{password}")
-    ha2 = md5(f"{reply.method}:{uri}")
-    response = md5(f"{ha1}:{asked['nonce']}:{ha2}")
-    name = "Authorization" if reply.status == 401 else "Proxy-Authorization"
-    return name, (
-        f'Digest username="{user}", realm="{asked["realm"]}", nonce="{asked["nonce"]}", '
-        f'uri="{uri}", response="{response}", algorithm=MD5'
-    )
-
-
-def md5(text: str) -> str:
-    """The hash of digest authentication, as it stands in the header."""
-    return hashlib.md5(text.encode()).hexdigest()
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

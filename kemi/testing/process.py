@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import signal
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kemi.lab.deadline import wait_until
 
+LOOPBACK = "127.0.0.1"
+# Below the ports that the system hands out by itself, so that no client takes one between our probe and the start.
+_PORTS = range(12000, 32000)
+_READY_SECONDS = 15.0
 _LINES_SHOWN = 40
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -103,3 +109,29 @@ class Process:
 def _end_with_parent() -> None:
     # If the test run is killed outright, the kernel ends the server too.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port(address: str = LOOPBACK) -> int:
+    """A port that nobody uses now, neither for UDP nor for TCP."""
+    for _ in range(100):
+        port = random.choice(_PORTS)
+        with contextlib.suppress(OSError):
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind((address, port))
+            return port
+    raise ServerError(f"{address}: expected a free port in {_PORTS}, found none in 100 attempts")
+
+
+def wait_ready(process: Process, ready: Callable[[], bool], awaited: str) -> None:
+    """Wait until `ready()`; raises ServerError with the log if that takes too long or the process ends."""
+
+    def asked() -> bool:
+        if process.exit_status is not None:
+            raise process.failure("ended while it was starting")
+        return ready()
+
+    try:
+        wait_until(awaited, asked, _READY_SECONDS)
+    except TimeoutError as problem:
+        raise process.failure(str(problem)) from None

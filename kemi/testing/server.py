@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,14 +18,9 @@ from typing import Any, Self
 
 from kemi.cli import rpc
 from kemi.cli.paths import BOOT_FILE, product_file
-from kemi.lab.deadline import wait_until
-from kemi.testing.process import Process, ServerError
+from kemi.testing.process import LOOPBACK, Process, ServerError, free_port, wait_ready
 
-LOOPBACK = "127.0.0.1"
-# Below the ports that the system hands out by itself, so that no client takes one between our probe and the start.
-_PORTS = range(12000, 32000)
 _ATTEMPTS = 5
-_READY_SECONDS = 15.0
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
 
 
@@ -99,7 +93,7 @@ class KamailioServer:
             begin = len(self.log_text())
             process = self.launch()
             try:
-                _wait_ready(process, self._answers_options, "an answer to OPTIONS")
+                wait_ready(process, self._answers_options, "an answer to OPTIONS")
                 return self
             except ServerError:
                 process.kill()
@@ -179,96 +173,3 @@ class KamailioServer:
                 probe.send("\r\n".join([*lines, "", ""]).encode())
                 return probe.recv(65535).startswith(b"SIP/2.0 ")
             return False
-
-
-class Relay:
-    """The real RTPProxy on loopback, as `python rtpproxy` starts it."""
-
-    def __init__(self, folder: Path, address: str = LOOPBACK) -> None:
-        self.address = address
-        self.port = free_port(address)
-        self.log = folder / "relay.log"
-        self._folder = folder
-        self._process: Process | None = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def control(self) -> str:
-        """The control socket as kamailio.cfg's RTPPROXY_SOCK names it."""
-        return f"udp:{self.address}:{self.port}"
-
-    def start(self) -> Self:
-        command = [sys.executable, str(product_file("rtpproxy")), f"--control={self.control}"]
-        command += [f"--media-address={self.address}", "--ports=61000-65000"]
-        self._process = Process("rtpproxy", command, self._folder, self.log)
-        try:
-            _wait_ready(self._process, lambda: self._asks("V") != "", "an answer to the command V")
-        except ServerError:
-            self._process.kill()
-            raise
-        return self
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-
-    def ask(self, command: str) -> str:
-        """Send a command of RTPProxy's control protocol; raises ServerError without an answer within 2 s."""
-        answer = self._asks(command, seconds=2)
-        if not answer:
-            raise ServerError(f"{self.control}: expected an answer to {command!r}, found none within 2 s")
-        return answer
-
-    def sessions(self) -> int:
-        """How many calls it relays now."""
-        counts = dict(line.split(": ", 1) for line in self.ask("I").splitlines() if ": " in line)
-        return int(counts["active sessions"])
-
-    def wait_for_sessions(self, number: int, seconds: float = 5) -> None:
-        """Wait until it relays `number` calls; raises DeadlineError."""
-        wait_until(f"the relay to have {number} sessions", lambda: self.sessions() == number, seconds)
-
-    def _asks(self, command: str, seconds: float = 0.1) -> str:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            control.settimeout(seconds)
-            control.connect((self.address, self.port))
-            with contextlib.suppress(OSError):
-                # The cookie in front: a repeated one would be answered from the relay's cache.
-                control.send(f"{random.randrange(2**63)} {command}".encode())
-                return control.recv(65535).decode().partition(" ")[2].strip()
-            return ""
-
-
-def free_port(address: str = LOOPBACK) -> int:
-    """A port that nobody uses now, neither for UDP nor for TCP."""
-    for _ in range(100):
-        port = random.choice(_PORTS)
-        with contextlib.suppress(OSError):
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                with socket.socket(socket.AF_INET, kind) as probe:
-                    probe.bind((address, port))
-            return port
-    raise ServerError(f"{address}: expected a free port in {_PORTS}, found none in 100 attempts")
-
-
-def _wait_ready(process: Process, ready: Callable[[], bool], awaited: str) -> None:
-    def asked() -> bool:
-        if process.exit_status is not None:
-            raise process.failure("ended while it was starting")
-        return ready()
-
-    try:
-        wait_until(awaited, asked, _READY_SECONDS)
-    except TimeoutError as problem:
-        raise process.failure(str(problem)) from None

@@ -10,7 +10,8 @@ from kemi.cli.database import connect
 from kemi.cli.db import prepare
 from kemi.cli.subscribers import Subscribers
 from kemi.testing.client import Client
-from kemi.testing.server import KamailioServer, Relay
+from kemi.testing.relay import Relay
+from kemi.testing.server import KamailioServer
 
 DOMAIN = "example.com"
 
