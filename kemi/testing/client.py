@@ -137,7 +137,7 @@ class Client:
         On loopback a datagram arrives in the moment it is sent. So once an answer is here, all that was sent before it
         is here too, and an empty list means that nothing was.
         """
-        messages = []
+        messages: list[Message] = []
         self._socket.setblocking(False)
         while True:
             try:

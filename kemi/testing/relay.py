@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -56,6 +58,11 @@ class Relay:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
+
+    def freeze(self) -> None:
+        """Give it no more time to run (SIGSTOP): its port stays open, and nothing answers. Ended by :meth:`kill`."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGSTOP)
 
     def ask(self, command: str) -> str:
         """Send a command of RTPProxy's control protocol; raises ServerError without an answer within 2 s."""
