@@ -11,7 +11,10 @@ from kemi.testing.pseudovars import credentials
 
 USER_MISMATCH, NO_CREDENTIALS, STALE_NONCE, USER_UNKNOWN, INVALID_PASSWORD = -8, -5, -4, -3, -2
 CHECK_USER = 1
+BAD_NONCE = -1
 NONCE = "kemi-nonce-1"
+#: A nonce that we issued and that is too old by now. One that we never issued, or issued before a restart, is an error.
+EXPIRED_NONCE = "old"
 
 
 def digest(method: str, uri: str, user: str, realm: str, password: str, nonce: str) -> str:
@@ -53,29 +56,24 @@ class Auth(Family):
         return code(credentials(self.ksr, "realm") == realm)
 
     def consume_credentials(self) -> int:
-        if not self.now.authorized:
+        if not self.now.credentials_found:
             return NO
         remove(self.now.outgoing, "Authorization")
         remove(self.now.outgoing, "Proxy-Authorization")
         return YES
 
-    def pv_auth_check(self, realm: str, password: str, _flags: int, _checks: int) -> int:
-        return check(self, realm, password)
+    def pv_auth_check(self, realm: str, password: str, _flags: int, checks: int) -> int:
+        result = check(self, realm, password)
+        return _check_user(self, result) if checks & CHECK_USER else result
 
 
 class AuthDb(Family):
     """The subscriber table."""
 
     def auth_check(self, realm: str, _table: str, flags: int) -> int:
-        if self.now.message.method in ("ACK", "CANCEL"):
-            return YES
         user = credentials(self.ksr, "username")
         result = check(self, realm, self.ksr.subscribers.get(user or ""))
-        if result > 0 and flags & CHECK_USER:
-            side = "To" if self.now.message.method in ("REGISTER", "PUBLISH") else "From"
-            claimed = self.now.message.address(side)
-            return result if claimed and claimed.user == user else USER_MISMATCH
-        return result
+        return _check_user(self, result) if flags & CHECK_USER else result
 
     def is_subscriber(self, uri: str, _table: str, _flags: int) -> int:
         return code(uri.removeprefix("sip:").partition("@")[0] in self.ksr.subscribers)
@@ -84,15 +82,30 @@ class AuthDb(Family):
 def check(family: Family, realm: str, password: str | None) -> int:
     """Check the digest of the message at hand; the result is a code of module auth."""
     ksr = family.ksr
-    fields = {name: credentials(ksr, name) for name in ("username", "realm", "nonce", "uri", "response")}
+    if family.now.message.method in ("ACK", "CANCEL"):
+        return YES
+    header = "Authorization" if family.now.message.method == "REGISTER" else "Proxy-Authorization"
+    names = ("username", "realm", "nonce", "uri", "response")
+    fields = {name: credentials(ksr, name, (header,)) for name in names}
     if fields["username"] is None or fields["realm"] != realm:
         return NO_CREDENTIALS
-    if fields["nonce"] not in ksr.nonces:
+    family.now.credentials_found = True
+    if fields["nonce"] == EXPIRED_NONCE:
         return STALE_NONCE
+    if fields["nonce"] not in ksr.nonces:
+        return BAD_NONCE
     if password is None:
         return USER_UNKNOWN
     method = family.now.message.method
     user, uri, nonce = (fields[name] or "" for name in ("username", "uri", "nonce"))
     expected = digest(method, uri, user, realm, password, nonce)
-    family.now.authorized = fields["response"] == expected
-    return YES if family.now.authorized else INVALID_PASSWORD
+    return YES if fields["response"] == expected else INVALID_PASSWORD
+
+
+def _check_user(family: Family, result: int) -> int:
+    """A right password counts only for the user's own address: To in REGISTER and PUBLISH, From otherwise."""
+    message = family.now.message
+    if result <= 0 or message.method in ("ACK", "CANCEL"):
+        return result
+    claimed = message.address("To" if message.method in ("REGISTER", "PUBLISH") else "From")
+    return result if claimed and claimed.user == credentials(family.ksr, "username") else USER_MISMATCH

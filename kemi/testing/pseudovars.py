@@ -38,9 +38,12 @@ def _header(name: str) -> Callable[[FakeKSR], Value]:
     return lambda ksr: ksr.now.message.header(name)
 
 
-def credentials(ksr: FakeKSR, name: str) -> str | None:
-    """A field of the digest in Authorization or Proxy-Authorization (RFC 7616), None without one."""
-    for header in ("Authorization", "Proxy-Authorization"):
+CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+
+def credentials(ksr: FakeKSR, name: str, headers: tuple[str, ...] = CREDENTIALS) -> str | None:
+    """A field of the digest in one of these headers (RFC 7616), None without one."""
+    for header in headers:
         match = re.search(rf'[ ,]{name}="?([^",]*)"?', ksr.now.message.header(header) or "")
         if match:
             return match[1]

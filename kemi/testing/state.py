@@ -110,7 +110,7 @@ class Handling:
     route_params: str | None = None
     transaction: Transaction | None = None
     dropped: bool = False
-    authorized: bool = False
+    credentials_found: bool = False
 
     @classmethod
     def of(cls, message: Message) -> Handling:

@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from kemi.testing.digest import challenge
 from kemi.testing.exports import exports
+from kemi.testing.fake_auth import authorize
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server import fake_questions, fake_scenarios
-from tests.server.fake_questions import INVITE, Question, Scenario
+from tests.server.fake_questions import BARE, INVITE, Question, Scenario
 
 HERE = Path(__file__).parent / "oracle"
 MODULES = [
@@ -91,16 +93,24 @@ class Oracle:
         try:
             answer: dict[str, Any] = json.loads(self.answers.recv(65535))
         except TimeoutError:
-            tail = self.log.read_text(errors="replace")[-2000:]
-            pytest.fail(f"Kamailio sent no answer {name!r} within {DEADLINE} s; its log ends:\n{tail}")
+            pytest.fail(
+                f"Kamailio sent no answer {name!r} within {DEADLINE} s; its log ends:\n{self.log_tail()}"
+            )
         assert answer["name"] == name
         return answer
 
     def ask(self, sender: socket.socket, data: bytes, name: str, calls: list[Question]) -> list[Any]:
+        if self.process.poll() is not None:
+            pytest.fail(
+                f"Kamailio has ended with code {self.process.returncode}; its log ends:\n{self.log_tail()}"
+            )
         self.questions.write_text(json.dumps({name: calls}))
         sender.sendto(data, (self.address, 5060))
         answers: list[Any] = self.await_answer(name)["answers"]
         return answers
+
+    def log_tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self) -> None:
         self.process.terminate()
@@ -183,8 +193,7 @@ def both(oracle: Oracle, sender: socket.socket, scenario: Scenario) -> tuple[lis
         oracle.asked += 1
         name = f"{scenario.name}-{oracle.asked}"
         text = filled(template, scenario.name, oracle, source[1]).replace("ASK", name)
-        head, _, body = text.partition("\n\n")
-        data = (head + "\n\n" + body).replace("\n", "\r\n").encode("utf-8", "surrogateescape")
+        data = text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
         calls: list[Question] = [
             tuple(
                 filled(part, scenario.name, oracle, source[1]) if isinstance(part, str) else part
@@ -208,6 +217,44 @@ def test_the_fake_answers_like_kamailio(oracle: Oracle, sender: socket.socket, s
         if answer != faked
     ]
     assert differences == []
+
+
+DIGESTS: dict[str, tuple[str, str, str, str]] = {
+    "right": ("REGISTER", "alice", "secret", ""),
+    "wrong password": ("REGISTER", "alice", "guess", ""),
+    "another user": ("REGISTER", "bob", "secret", ""),
+    "nonce never issued": ("REGISTER", "alice", "secret", "x"),
+    "right in a request": ("MESSAGE", "alice", "secret", ""),
+}
+
+
+@pytest.mark.parametrize("label", DIGESTS)
+def test_digests_are_checked_like_kamailio_does(oracle: Oracle, sender: socket.socket, label: str) -> None:
+    method, user, password, nonce = DIGESTS[label]
+    ask: list[Question] = [
+        ("auth.pv_auth_check", "example.com", "secret", 0, 0),
+        ("auth.pv_auth_check", "example.com", "secret", 0, 1),
+        ("auth.consume_credentials",),
+    ]
+    scenario = label.replace(" ", "-")
+    challenged = [("auth.auth_challenge", "example.com", 0)]
+    oracle.ask(sender, wire(BARE, oracle, f"{scenario}-1"), f"{scenario}-1", [("force_rport",), *challenged])
+    sender.settimeout(DEADLINE)
+    issued = challenge(Message.parse(sender.recv(65535)))["nonce"]
+
+    text = BARE.replace("<sip:127.0.0.1>", "<sip:alice@example.com>").replace("OPTIONS", method)
+    plain = Message.parse(wire(text, oracle, f"{scenario}-2"))
+    message = authorize(plain, user, password, realm="example.com", nonce=nonce or issued)
+    real = oracle.ask(sender, bytes(message), f"{scenario}-2", ask)
+    fake = fake_of(oracle)
+    fake.nonces.add(issued)
+    fake.receive(message)
+    assert ask_fake(fake, ask) == real
+
+
+def wire(template: str, oracle: Oracle, name: str) -> bytes:
+    text = filled(template.replace("ASK", name), name, oracle, 0)
+    return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
 
 
 WRONG_CALLS: list[Question] = [

@@ -6,7 +6,7 @@ import KSR
 import pytest
 
 from kemi.testing.builders import PRIVATE, ack, bye, cancel, in_dialog, invite, register, reply, request, sdp
-from kemi.testing.fake_auth import NONCE, authorize
+from kemi.testing.fake_auth import EXPIRED_NONCE, NONCE, authorize
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from kemi.testing.state import Contact
@@ -169,7 +169,8 @@ LOGINS = {
     "right": ("alice", "secret", NONCE, 1),
     "wrong password": ("alice", "guess", NONCE, -2),
     "unknown user": ("mallory", "secret", NONCE, -3),
-    "nonce of another server": ("alice", "secret", "other", -4),
+    "expired nonce": ("alice", "secret", EXPIRED_NONCE, -4),
+    "nonce of another server": ("alice", "secret", "other", -1),
     "somebody else's address": ("bob", "hunter2", NONCE, -8),
 }
 
