@@ -290,9 +290,7 @@ def _run_binary(options: argparse.Namespace, binary: str) -> int:
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     arguments = _arguments(options, _binary_version(binary))
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    child = subprocess.Popen(
-        [binary, *arguments], preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    )
+    child = subprocess.Popen([binary, *arguments], preexec_fn=lambda: _unblock(signals))
     try:
         _wait_ready(options.control[0], still_running=lambda: child.poll() is None)
         _say_ready(options, binary)
@@ -306,6 +304,13 @@ def _run_binary(options: argparse.Namespace, binary: str) -> int:
         except subprocess.TimeoutExpired:
             child.kill()
     return 0
+
+
+def _unblock(signals: set[signal.Signals]) -> None:
+    """In the child: a Ctrl-C that came before it was another program is the parent's to obey, so forget it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -138,6 +138,10 @@ class Servers:
 
 
 def _prepare_child() -> None:
+    for stop in STOP_SIGNALS:
+        # A Ctrl-C that came before the child left our group is ours to obey: ignoring it here forgets it.
+        signal.signal(stop, signal.SIG_IGN)
+        signal.signal(stop, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
     # If we are killed outright the kernel stops the server too.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
