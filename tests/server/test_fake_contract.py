@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from kemi.testing.digest import challenge
 from kemi.testing.exports import exports
 from kemi.testing.fake_auth import authorize
 from kemi.testing.ksr import FakeKSR
@@ -240,7 +239,7 @@ def test_digests_are_checked_like_kamailio_does(oracle: Oracle, sender: socket.s
     challenged = [("auth.auth_challenge", "example.com", 0)]
     oracle.ask(sender, wire(BARE, oracle, f"{scenario}-1"), f"{scenario}-1", [("force_rport",), *challenged])
     sender.settimeout(DEADLINE)
-    issued = challenge(Message.parse(sender.recv(65535)))["nonce"]
+    issued = re.findall(r'nonce="([^"]*)"', sender.recv(65535).decode())[0]
 
     text = BARE.replace("<sip:127.0.0.1>", "<sip:alice@example.com>").replace("OPTIONS", method)
     plain = Message.parse(wire(text, oracle, f"{scenario}-2"))
