@@ -46,15 +46,16 @@ def run(run_dir: Path, console: Console, seconds: float = 5, grid: bool = True) 
         console.rule("[bold]every NAT against every NAT[/]", align="left")
         progress = GridProgress(NATS)
         calls = scenario.grid(run_dir / "grid", PRESETS, seconds=seconds, on_event=progress.note)
-        results = progress.show(calls, console)
+        results = Grid.of(progress.show(calls, console), NATS).calls
     run_dir.mkdir(parents=True, exist_ok=True)
     save(results, run_dir / RESULTS_FILE)
     written = page.write(run_dir, results, NATS if grid else ())
     good = sum(result.ok for result in results)
     console.print()
-    console.print(
-        f"[bold]{good} of {len(results)}[/] calls: both heard each other. Look at [bold cyan]{written}[/]"
-    )
+    told = Text(f"{good} of {len(results)}", "bold green" if good == len(results) else "bold red")
+    told = Text.assemble(told, " calls: both heard each other. Look at ")
+    told.append(str(written), f"bold cyan link {written.resolve().as_uri()}")
+    console.print(told, soft_wrap=True)
     return results
 
 

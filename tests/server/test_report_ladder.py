@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kemi.lab.report import page
-from kemi.lab.report.wire import CaptureError, Endpoint, read_rtp, read_sip
+from kemi.lab.report.wire import CaptureError, Endpoint, read
 from kemi.lab.result import CallResult, Heard, Party
 
 CALL = Path(__file__).parents[1] / "unit" / "data" / "call"
@@ -33,7 +33,7 @@ def call() -> CallResult:
 
 
 def test_messages_come_with_the_addresses_that_carried_them() -> None:
-    packets = read_sip(CALL / "server.pcap")
+    packets = read(CALL / "server.pcap").packets
     assert len(packets) == 17
     invite = next(packet for packet in packets if packet.message.title == "INVITE")
     assert invite.source == Endpoint("203.0.113.21", 58867)
@@ -43,7 +43,7 @@ def test_messages_come_with_the_addresses_that_carried_them() -> None:
 
 
 def test_rtp_is_counted_for_each_source_and_path() -> None:
-    streams = read_rtp(CALL / "caller.pcap")
+    streams = read(CALL / "caller.pcap").streams
     assert {(str(stream.source), stream.ssrc, stream.packets) for stream in streams} == {
         ("192.168.1.2:40788", "0xc10c4168", 3),
         ("203.0.113.10:35210", "0x333df0c9", 3),
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path) -> None:
     junk = tmp_path / "junk.pcap"
     junk.write_bytes(b"not a capture")
     with pytest.raises(CaptureError, match=r"junk\.pcap: expected a whole capture file, tshark says: .+"):
-        read_sip(junk)
+        read(junk)
 
 
 def test_a_call_that_was_never_set_up_is_on_the_page(tmp_path: Path) -> None:

@@ -43,11 +43,10 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def view(number: int = 1, problem: str = "") -> CallView:
+def view(callee_nat: str = "symmetric", problem: str = "") -> CallView:
     ladder = build(ALICE, BOB, recorded("caller"), recorded("server"), recorded("callee"))
-    return CallView(
-        f"call-{number}", result(problem=problem), (), tuple(rows(ladder, (), (ALICE, BOB))), problem
-    )
+    call = result("symmetric", callee_nat, problem)
+    return CallView(call, (), tuple(rows(ladder, (), (ALICE, BOB))), problem)
 
 
 def page(*calls: CallView) -> str:
@@ -62,8 +61,8 @@ def test_the_page_needs_nothing_but_itself() -> None:
 
 def test_each_cell_of_the_grid_leads_to_its_call() -> None:
     parsed = Page(page(view()))
-    assert "#call-1" in parsed.references
-    assert "call-1" in parsed.ids
+    assert "#alice-symmetric-bob-symmetric" in parsed.references
+    assert "alice-symmetric-bob-symmetric" in parsed.ids
     assert len(parsed.ids) == len(set(parsed.ids))
 
 
@@ -80,10 +79,10 @@ def test_what_kamailio_changed_is_marked_and_explained() -> None:
 
 
 def test_a_failed_call_is_shown_first_with_its_problem() -> None:
-    text = page(view(1, "alice heard nothing of <bob>"), view(2))
+    text = page(view(), view("full cone", "alice heard nothing of <bob>"))
     assert "alice heard nothing of &lt;bob&gt;" in text
-    assert 'class="call featured" id="call-1"' in text
-    assert 'class="call" id="call-2"' in text
+    assert 'class="call featured" id="alice-symmetric-bob-full-cone"' in text
+    assert 'class="call" id="alice-symmetric-bob-symmetric"' in text
     assert "1<small> of 2</small>" in text
 
 

@@ -61,6 +61,11 @@ class Grid:
         """All cells, a list for each caller's NAT."""
         return [[self.cell(caller, callee) for callee in self.nats] for caller in self.nats]
 
+    @property
+    def calls(self) -> list[CallResult]:
+        """All calls, row by row."""
+        return [result for row in self.rows for cell in row for result in cell.results]
+
 
 def markdown(grid: Grid) -> str:
     """The grid as a Markdown table: the seconds of the other's tone that the worse-off party heard."""

@@ -1,6 +1,8 @@
 """The page of a run: one HTML file that needs nothing else, drawn from results and captures."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from kemi.lab.report.ladder import Ladder, build
 from kemi.lab.report.media import Media, voices
 from kemi.lab.report.rows import Row, rows
 from kemi.lab.report.sound import HIGHEST_HZ, picture
-from kemi.lab.report.wire import CaptureError, Packet, Stream, read_rtp, read_sip
+from kemi.lab.report.wire import CaptureError, read
 from kemi.lab.result import CallResult, Heard, Party
 
 PAGE_FILE = "index.html"
@@ -23,12 +25,17 @@ PAGE_FILE = "index.html"
 class CallView:
     """A call as the page shows it."""
 
-    anchor: str
     result: CallResult
     media: tuple[Media, ...]
     rows: tuple[Row, ...]
     problem: str
     """The call's problem, or why its captures cannot be shown."""
+
+    @property
+    def anchor(self) -> str:
+        """Name of its place on the page."""
+        words = self.result.caller, self.result.caller_nat, self.result.callee, self.result.callee_nat
+        return "-".join(words).replace(" ", "-")
 
     @property
     def caller(self) -> Party:
@@ -62,31 +69,16 @@ class CallView:
         return picture(arrived) if arrived else ""
 
 
-class Captures:
-    """Reads each capture file once, however many calls it holds."""
-
-    def __init__(self) -> None:
-        self._packets: dict[Path, tuple[Packet, ...]] = {}
-        self._streams: dict[Path, tuple[Stream, ...]] = {}
-
-    def read(self, result: CallResult) -> tuple[Ladder, tuple[Media, ...]]:
-        """The ladder of a call, and its voices.
-
-        Raises CaptureError when a capture is missing or cannot be read.
-        """
-        if len(result.parties) != 2:
-            raise CaptureError(
-                f"expected caller and callee as parties of the call, found {len(result.parties)}"
-            )
-        names = "caller", "server", "callee"
-        if missing := [name for name in names if name not in result.captures]:
-            raise CaptureError(f"expected captures of {', '.join(names)}, found none of {', '.join(missing)}")
-        paths = [result.captures[name] for name in names]
-        for path in paths:
-            if path not in self._packets:
-                self._packets[path], self._streams[path] = read_sip(path), read_rtp(path)
-        ladder = build(*result.parties, *(self._packets[path] for path in paths))
-        return ladder, voices(*result.parties, *(self._streams[path] for path in paths))
+def _read(result: CallResult) -> tuple[Ladder, tuple[Media, ...]]:
+    """The ladder of a call, and its voices. Raises CaptureError when a capture is missing or cannot be read."""
+    if len(result.parties) != 2:
+        raise CaptureError(f"expected caller and callee as parties of the call, found {len(result.parties)}")
+    names = "caller", "server", "callee"
+    if missing := [name for name in names if name not in result.captures]:
+        raise CaptureError(f"expected captures of {', '.join(names)}, found none of {', '.join(missing)}")
+    traffic = [read(result.captures[name]) for name in names]
+    ladder = build(*result.parties, *(one.packets for one in traffic))
+    return ladder, voices(*result.parties, *(one.streams for one in traffic))
 
 
 def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()) -> Path:
@@ -94,10 +86,11 @@ def write(run_dir: Path, results: Sequence[CallResult], nats: Sequence[str] = ()
 
     `nats` gives the order of the grid. A call whose captures cannot be read is shown with the reason.
     """
-    captures = Captures()
-    calls = [_view(captures, result, f"call-{number}") for number, result in enumerate(results, start=1)]
+    grid = Grid.of(results, nats)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the work is tshark's
+        calls = list(pool.map(view, grid.calls))
     page = run_dir / PAGE_FILE
-    page.write_text(render(calls, Grid.of(results, nats)), encoding="utf-8")
+    page.write_text(render(calls, grid), encoding="utf-8")
     return page
 
 
@@ -124,15 +117,10 @@ def render(calls: Sequence[CallView], grid: Grid, when: datetime | None = None) 
 
 
 def view(result: CallResult) -> CallView:
-    """One call, as the page would show it."""
-    return _view(Captures(), result, "call")
-
-
-def _view(captures: Captures, result: CallResult, name: str) -> CallView:
+    """One call, as the page shows it."""
     ladder, media, problem = Ladder(()), tuple[Media, ...](), result.problem
     try:
-        ladder, media = captures.read(result)
+        ladder, media = _read(result)
     except CaptureError as error:
         problem = f"{problem}\n{error}".strip()
-    anchor = f"{name}-{result.caller_nat}-{result.callee_nat}".replace(" ", "-")
-    return CallView(anchor, result, media, tuple(rows(ladder, media, result.parties)), problem)
+    return CallView(result, media, tuple(rows(ladder, media, result.parties)), problem)

@@ -52,48 +52,34 @@ class Stream:
     """Timestamp and payload of each packet of that type."""
 
 
-def read_sip(capture: Path) -> tuple[Packet, ...]:
-    """Every SIP message in a capture, in order of time.
+@dataclass(frozen=True)
+class Traffic:
+    """What a capture holds, in order of time."""
+
+    packets: tuple[Packet, ...]
+    streams: tuple[Stream, ...]
+
+
+def read(capture: Path) -> Traffic:
+    """Every SIP message and every RTP stream in a capture.
 
     Raises CaptureError when tshark is missing or cannot read the file.
     """
-    packets = []
-    for row in _tshark(capture, "sip && !icmp", ("tcp.reassembled.data", "tcp.payload", "udp.payload")):
+    packets: list[Packet] = []
+    streams: dict[tuple[str, Endpoint, Endpoint], list[_RtpPacket]] = {}
+    for row in _tshark(capture):
         time, source, destination = _addressing(row)
-        payload = next((field for field in row[7:] if field), "")
-        for message in _messages(bytes.fromhex(payload.replace(":", ""))):
-            packets.append(Packet(time, source, destination, message))
-    return tuple(sorted(packets, key=lambda packet: packet.time))
-
-
-def read_rtp(capture: Path) -> tuple[Stream, ...]:
-    """Every RTP stream in a capture, in order of its first packet.
-
-    Raises CaptureError when tshark is missing or cannot read the file.
-    """
-    packets: dict[tuple[str, Endpoint, Endpoint], list[_RtpPacket]] = {}
-    fields = ("rtp.ssrc", "rtp.p_type", "rtp.timestamp", "rtp.payload")
-    for row in _tshark(capture, "rtp && !icmp", fields, "--enable-heuristic", "rtp_udp"):
-        time, source, destination = _addressing(row)
-        ssrc, payload_type, timestamp, payload = row[7:]
-        packet = _RtpPacket(time, int(payload_type), int(timestamp), bytes.fromhex(payload.replace(":", "")))
-        packets.setdefault((ssrc, source, destination), []).append(packet)
-    streams = [
-        Stream(
-            *key,
-            packets=len(seen),
-            first=seen[0].time,
-            last=seen[-1].time,
-            payload_type=seen[0].payload_type,
-            audio=tuple(
-                (packet.timestamp, packet.payload)
-                for packet in seen
-                if packet.payload_type == seen[0].payload_type
-            ),
-        )
-        for key, seen in packets.items()
-    ]
-    return tuple(sorted(streams, key=lambda stream: stream.first))
+        ssrc, payload_type, timestamp, payload = row[7:11]
+        if ssrc:
+            packet = _RtpPacket(time, int(payload_type), int(timestamp), _bytes(payload))
+            streams.setdefault((ssrc, source, destination), []).append(packet)
+        else:
+            data = _bytes(next((field for field in row[11:] if field), ""))
+            packets += (Packet(time, source, destination, message) for message in _messages(data))
+    return Traffic(
+        tuple(sorted(packets, key=lambda packet: packet.time)),
+        tuple(_stream(*key, seen) for key, seen in streams.items()),
+    )
 
 
 class _RtpPacket(NamedTuple):
@@ -103,12 +89,24 @@ class _RtpPacket(NamedTuple):
     payload: bytes
 
 
-def _tshark(capture: Path, display_filter: str, fields: Sequence[str], *options: str) -> Iterator[list[str]]:
-    """Rows of time, addresses, ports (UDP, then TCP) and the given fields."""
-    ports = ("udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport")
-    columns = ("frame.time_epoch", "ip.src", "ip.dst", *ports, *fields)
-    command = ["tshark", "-n", *options, "-r", str(capture), "-Y", display_filter, "-T", "fields"]
-    command += ["-E", "occurrence=f", *(word for column in columns for word in ("-e", column))]
+def _stream(ssrc: str, source: Endpoint, destination: Endpoint, packets: Sequence[_RtpPacket]) -> Stream:
+    first = packets[0]
+    audio = tuple((one.timestamp, one.payload) for one in packets if one.payload_type == first.payload_type)
+    return Stream(
+        ssrc, source, destination, len(packets), first.time, packets[-1].time, first.payload_type, audio
+    )
+
+
+def _tshark(capture: Path) -> Iterator[list[str]]:
+    """Rows of time, addresses, ports (UDP, then TCP), four fields of RTP, and the ways to carry SIP."""
+    columns = (
+        *("frame.time_epoch", "ip.src", "ip.dst", "udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport"),
+        *("rtp.ssrc", "rtp.p_type", "rtp.timestamp", "rtp.payload"),
+        *("tcp.reassembled.data", "tcp.payload", "udp.payload"),
+    )
+    command = ["tshark", "-n", "--enable-heuristic", "rtp_udp", "-r", str(capture)]
+    command += ["-Y", "(sip || rtp) && !icmp", "-T", "fields", "-E", "occurrence=f"]
+    command += [word for column in columns for word in ("-e", column)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
@@ -130,6 +128,10 @@ def _addressing(row: list[str]) -> tuple[float, Endpoint, Endpoint]:
         Endpoint(source, int(udp_from or tcp_from)),
         Endpoint(destination, int(udp_to or tcp_to)),
     )
+
+
+def _bytes(field: str) -> bytes:
+    return bytes.fromhex(field.replace(":", ""))
 
 
 def _messages(data: bytes) -> Iterator[Message]:
