@@ -6,7 +6,8 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections import abc
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from kemi.lab.errors import LabError
 from kemi.lab.event import Event, OnEvent, ignore
 from kemi.lab.gateway import Gateway
 from kemi.lab.namespace import RUN, remove_stale
-from kemi.lab.nat import PRESETS, Nat
+from kemi.lab.nat import PRESETS, Filtering, Mapping, Nat
 from kemi.lab.network import PUBLIC_PHONES, SERVERS, Host, Internet
 from kemi.lab.phone import PUBLIC, Account, Phone
 from kemi.lab.relay import Relay
@@ -104,7 +105,7 @@ class Lab:
         cfg: Path | None = None,
         settings: str = "",
         defines: Sequence[str] = DEFINES,
-        values: Mapping[str, str | int] | None = None,
+        values: abc.Mapping[str, str | int] | None = None,
     ) -> Server:
         """Start the SIP server and its relay on one public host; see `Server` for the arguments."""
         host = self.internet.host("server", SERVERS)
@@ -159,14 +160,17 @@ class Lab:
         self._captures.append(capture)
         return capture
 
-    def prove(self, gateway: Gateway) -> None:
-        """Ask a neutral judge (RFC 5780) whether `gateway` is what it claims. Raises NotProvenError if not."""
+    def judge(self, gateway: Gateway) -> tuple[Mapping, Filtering]:
+        """What a neutral judge (RFC 5780) finds behind `gateway`."""
         with self._judging:
             if self._stun is None:
                 self._stun = stun.StunServer(self.internet, self.run_dir)
-        found = self._stun.judge(gateway.host(f"{gateway.name}-judge"))
+        return self._stun.judge(gateway.host(f"{gateway.name}-judge"))
+
+    def prove(self, gateway: Gateway) -> None:
+        """Raise NotProvenError unless the judge finds `gateway` to be what it claims."""
         nat = gateway.nat
-        stun.require(nat, found, f"gateway {gateway.name} ({gateway.public_address})")
+        stun.require(nat, self.judge(gateway), f"gateway {gateway.name} ({gateway.public_address})")
         text = f"proven: {nat.mapping.value} mapping, {nat.filtering.value} filtering"
         self.tell(Event("proven", nat.name, text))
 

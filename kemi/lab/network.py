@@ -35,8 +35,12 @@ class Internet:
         self._namespaces: list[Namespace] = []
         self._ports = itertools.count(1)
         self._next = {net: itertools.count(10) for net in (SERVERS, GATEWAYS, PUBLIC_PHONES)}
-        self._bridge = self.namespace("internet")
-        self._bridge.ip("link add br0 type bridge", "link set br0 up")
+        try:
+            self._bridge = self.namespace("internet")
+            self._bridge.ip("link add br0 type bridge", "link set br0 up")
+        except BaseException:
+            self.close()
+            raise
 
     def namespace(self, name: str) -> Namespace:
         """A new namespace of this laboratory; removed with it."""
