@@ -181,7 +181,12 @@ def run(
     site.check()
     prepare(url)
     for folder in (site.state / "run", site.state / "log"):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.ClickException(
+                f"--state {state}: cannot create {folder}: {error.strerror}"
+            ) from error
     with contextlib.suppress(Stopped), Servers() as servers:
         _start(site, kamailio, servers)
         Console().print(_welcome(site))

@@ -11,9 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from kemi.cli.main import main
 from kemi.cli.processes import Server
 from kemi.cli.schema import create, read_tables
 from tests.server.free_ports import free_port
+from tests.server.mariadb import MariaDb, started, wait_for
 
 PATIENCE = 30.0
 KAMAILIO = shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -35,51 +34,10 @@ def kemi(*arguments: str, typed: str = "", succeeds: bool = True) -> Result:
     return result
 
 
-def wait_for(what: str, happened: Callable[[], bool], server: Server) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, server.failure(f"gave no {what} within {PATIENCE:g} s").message
-        assert server.ended(0.1) is None, server.failure(f"ended before {what}").message
-
-
-@dataclass(frozen=True)
-class MariaDb:
-    """A server of our own on loopback."""
-
-    port: int
-    socket: Path
-
-    def administer(self, statement: str) -> None:
-        client = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
-        subprocess.run([*client, "-e", statement], check=True, capture_output=True, timeout=PATIENCE)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
-    folder = tmp_path_factory.mktemp("mariadb")
-    data = folder / "data"
-    user = f"--user={'root' if os.geteuid() == 0 else os.environ['USER']}"
-    subprocess.run(
-        [
-            "mariadb-install-db",
-            "--no-defaults",
-            user,
-            f"--datadir={data}",
-            "--auth-root-authentication-method=normal",
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    mariadb = MariaDb(free_port(), folder / "socket")
-    command = ["/usr/sbin/mariadbd", "--no-defaults", user, f"--datadir={data}", f"--socket={mariadb.socket}"]
-    command += [f"--pid-file={folder / 'pid'}", "--bind-address=127.0.0.1", f"--port={mariadb.port}"]
-    server = Server("mariadbd", command, folder, folder / "log")
-    try:
-        wait_for("'ready for connections'", lambda: "ready for connections" in server.output, server)
-        yield mariadb
-    finally:
-        server.stop()
+    with started(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -89,11 +47,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def mysql_url(mariadb: MariaDb) -> str:
-    name = f"kemi_{secrets.token_hex(4)}"
-    mariadb.administer(
-        f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO '{name}'@'127.0.0.1' IDENTIFIED BY 'secret'"
-    )
-    return f"mysql://{name}:secret@127.0.0.1:{mariadb.port}/{name}"
+    return mariadb.new_database()
 
 
 @pytest.fixture(params=["sqlite", "mysql"])

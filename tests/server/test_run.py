@@ -8,7 +8,6 @@ import re
 import secrets
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from kemi.cli import rpc
+from kemi.cli.database import connect
 from kemi.cli.processes import Server
 from tests.server.free_ports import free_port
+from tests.server.mariadb import started
 
 PATIENCE = 30.0
 KEMI = Path(sys.executable).parent / "kemi"
@@ -54,11 +55,13 @@ def kemi(*arguments: str, typed: str = "") -> str:
 class Run:
     """One `kemi run` on loopback, with ports and a folder of its own."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0, control: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *options: str, port: int = 0, control: int = 0, database: str = ""
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.control = control or free_port()
-        self.database = f"sqlite:///{folder / 'kemi.sqlite'}"
+        self.database = database or f"sqlite:///{folder / 'kemi.sqlite'}"
         command = [str(KEMI), "run", "--address=127.0.0.1", f"--domain={DOMAIN}", f"--port={self.port}"]
         command += [f"--control=udp:127.0.0.1:{self.control}", f"--db={self.database}", f"--state={folder}"]
         self.server = Server("kemi run", [*command, *options], folder, folder / "run.log")
@@ -129,19 +132,39 @@ def authorization(challenge: str, password: str) -> str:
     )
 
 
+def register_alice(run: Run) -> str:
+    """Add alice and register her; the contact that she registered."""
+    added = kemi("user", "add", f"alice@{DOMAIN}", f"--db={run.database}")
+    password = added.split("password ")[1].split()[0]
+    call, contact = secrets.token_hex(8), "sip:alice@127.0.0.1:4444"
+    challenge = register(run.port, call, 1, contact)
+    assert challenge.startswith("SIP/2.0 401 ")
+    registered = register(run.port, call, 2, contact, authorization(challenge, password))
+    assert registered.startswith("SIP/2.0 200 ")
+    assert contact in registered
+    return contact
+
+
 def test_a_phone_can_register_with_what_was_printed(running: Run) -> None:
     for line in (f"Domain      {DOMAIN}", f"Proxy       127.0.0.1:{running.port}", "Transport   UDP or TCP"):
         assert line in running.output
-    added = kemi("user", "add", f"alice@{DOMAIN}", f"--db={running.database}")
-    password = added.split("password ")[1].split()[0]
-    call, contact = secrets.token_hex(8), "sip:alice@127.0.0.1:4444"
-    challenge = register(running.port, call, 1, contact)
-    assert challenge.startswith("SIP/2.0 401 ")
-    registered = register(running.port, call, 2, contact, authorization(challenge, password))
-    assert registered.startswith("SIP/2.0 200 ")
-    assert contact in registered
-    with sqlite3.connect(running.folder / "kemi.sqlite") as database:
-        assert database.execute("SELECT username, contact FROM location").fetchall() == [("alice", contact)]
+    contact = register_alice(running)
+    with connect(running.database) as database:
+        assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
+
+
+def test_users_and_locations_can_be_in_mysql(tmp_path: Path) -> None:
+    folder = tmp_path / "mariadb"
+    folder.mkdir()
+    with started(folder) as mariadb:
+        run = Run(tmp_path, database=mariadb.new_database())
+        try:
+            run.wait_for("Ctrl-C")
+            contact = register_alice(run)
+            with connect(run.database) as database:
+                assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
+        finally:
+            run.server.stop()
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
@@ -222,6 +245,13 @@ def test_a_taken_control_port_is_found(tmp_path: Path) -> None:
         run = Run(tmp_path, control=control)
         assert run.server.ended(PATIENCE) == 1
         assert f"udp:127.0.0.1:{control} is already used by " in run.output
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file where a folder is needed")
+    run = Run(tmp_path)
+    assert run.server.ended(PATIENCE) == 1
+    assert f"Error: --state {tmp_path}: cannot create {tmp_path / 'run'}: File exists" in run.output
 
 
 def test_settings_that_are_refused_stop_the_start_with_the_reason(tmp_path: Path) -> None:
