@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from kemi.lab import scenario
+from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 from kemi.lab.event import Event
 from kemi.lab.nat import PRESETS, SYMMETRIC
@@ -27,10 +29,8 @@ def run(run_dir: Path, console: Console, seconds: float = 5, grid: bool = True) 
     """Call once with a live account, then (with `grid`) through every pair of NATs; write page and results.
 
     `seconds` is how long each party has to hear the other. Returns the calls of the page: those of the grid, or the
-    one call. Raises LabError when the laboratory cannot be built.
+    one call. Raises LabError when the laboratory cannot be built, DeadlineError when it does not come to rest.
     """
-    from kemi.lab import scenario  # imports numpy: too heavy for `kemi --help`
-
     account = Account(console)
     console.rule(f"[bold]alice calls bob[/], both behind [magenta]{SYMMETRIC.name}[/] NATs", align="left")
     first = scenario.nat_call(run_dir / "call", SYMMETRIC, SYMMETRIC, seconds=seconds, on_event=account)
@@ -49,7 +49,8 @@ def run(run_dir: Path, console: Console, seconds: float = 5, grid: bool = True) 
         results = Grid.of(progress.show(calls, console), NATS).calls
     run_dir.mkdir(parents=True, exist_ok=True)
     save(results, run_dir / RESULTS_FILE)
-    written = page.write(run_dir, results, NATS if grid else ())
+    with console.status("drawing the page from the captures"):
+        written = page.write(run_dir, results, NATS if grid else ())
     good = sum(result.ok for result in results)
     console.print()
     told = Text(f"{good} of {len(results)}", "bold green" if good == len(results) else "bold red")
@@ -164,7 +165,7 @@ def lab(out: Path, seconds: float, no_grid: bool, readme: Path | None) -> None:
             readme.write_text(replace_block(text, markdown(Grid.of(results, NATS))), encoding="utf-8")
     except ValueError as error:
         raise click.ClickException(f"{readme}: {error}") from error
-    except LabError as error:
-        raise click.ClickException(str(error)) from error
+    except (LabError, DeadlineError) as error:
+        raise click.ClickException("\n".join([str(error), *getattr(error, "__notes__", [])])) from error
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)
