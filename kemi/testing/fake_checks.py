@@ -65,7 +65,7 @@ class Maxfwd(Family):
         value = self.now.message.header("Max-Forwards")
         outgoing = self.now.outgoing
         if value is None:
-            outgoing.headers.append(("Max-Forwards", str(limit)))
+            outgoing.headers.insert(0, ("Max-Forwards", str(limit)))
             return 2
         if not value.isdigit():
             return -2

@@ -44,9 +44,11 @@ class Rr(Family):
         return YES
 
     def _keep(self, routes: list[str]) -> None:
-        outgoing = self.now.outgoing
-        rest = [(name, value) for name, value in outgoing.headers if name.lower() != "route"]
-        outgoing.headers = [*(("Route", route) for route in routes), *rest]
+        """Leave only these routes, where the first Route header stood."""
+        headers = self.now.outgoing.headers
+        place = next(index for index, (name, _) in enumerate(headers) if name.lower() == "route")
+        rest = [(name, value) for name, value in headers if name.lower() != "route"]
+        self.now.outgoing.headers = [*rest[:place], *(("Route", route) for route in routes), *rest[place:]]
 
     def check_route_param(self, expression: str) -> int:
         return code(re.search(expression, self._params(), re.IGNORECASE) is not None)

@@ -114,11 +114,15 @@ class Tm(Family):
         now, first, before = self.now, self.now.first, copy.deepcopy(self.now.outgoing)
         rewritten, params = now.contact_rewritten, now.record_route_params
         now.first, now.dropped = branch, False
-        callback = getattr(self.ksr.handler, now.callbacks.get("branch_route", ""), None)
+        # While it runs, no branch callback is set.
+        name = now.callbacks.pop("branch_route", "")
+        callback = getattr(self.ksr.handler, name, None)
         if callback is not None:
             self.ksr.route = "branch"
             callback(None)
             self.ksr.route = "request"
+        if name:
+            now.callbacks["branch_route"] = name
         dropped = now.dropped
         if not dropped:
             self.ksr.relayed.append(self._relay(branch))

@@ -21,6 +21,7 @@ from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server import fake_questions, fake_scenarios
 from tests.server.fake_questions import BARE, INVITE, Question, Scenario
+from tests.server.fake_scenarios import DEPARTURES
 
 HERE = Path(__file__).parent / "oracle"
 MODULES = [
@@ -98,12 +99,15 @@ class Oracle:
         assert answer["name"] == name
         return answer
 
+    def prepare(self, questions: dict[str, list[Question]]) -> None:
+        self.questions.write_text(json.dumps(questions))
+
     def ask(self, sender: socket.socket, data: bytes, name: str, calls: list[Question]) -> list[Any]:
         if self.process.poll() is not None:
             pytest.fail(
                 f"Kamailio has ended with code {self.process.returncode}; its log ends:\n{self.log_tail()}"
             )
-        self.questions.write_text(json.dumps({name: calls}))
+        self.prepare({name: calls})
         sender.sendto(data, (self.address, 5060))
         answers: list[Any] = self.await_answer(name)["answers"]
         return answers
@@ -251,8 +255,55 @@ def test_digests_are_checked_like_kamailio_does(oracle: Oracle, sender: socket.s
     assert ask_fake(fake, ask) == real
 
 
-def wire(template: str, oracle: Oracle, name: str) -> bytes:
-    text = filled(template.replace("ASK", name), name, oracle, 0)
+class Branches:
+    """A handler whose branch callback makes the calls of the test."""
+
+    def __init__(self, fake: FakeKSR, calls: list[Question]) -> None:
+        self.fake, self.calls = fake, calls
+        self.answers: list[Any] = []
+
+    def ksr_on_branch(self, _message: object) -> int:
+        self.answers = ask_fake(self.fake, self.calls)
+        return 1
+
+
+@pytest.mark.parametrize("label", DEPARTURES)
+def test_what_leaves_is_what_kamailio_sends(oracle: Oracle, sender: socket.socket, label: str) -> None:
+    template, calls, branch_calls = DEPARTURES[label]
+    source = sender.getsockname()
+    data = wire(template, oracle, label, source[1])
+    calls = [
+        tuple(str(a).replace("PORT", str(source[1])) if isinstance(a, str) else a for a in c) for c in calls
+    ]
+    calls = [("tm.t_on_branch", "ksr_on_branch"), *calls, ("tm.t_relay",)]
+    oracle.prepare({label: calls, f"{label}-branch": branch_calls})
+    sender.sendto(data, (oracle.address, 5060))
+    real_branch = oracle.await_answer(f"{label}-branch")["answers"]
+    real = oracle.await_answer(label)["answers"]
+
+    fake = fake_of(oracle)
+    fake.handler = branches = Branches(fake, branch_calls)
+    fake.receive(Message.parse(data, source=source, destination=(oracle.address, 5060)))
+    assert ask_fake(fake, calls) == real
+    assert branches.answers == real_branch
+    sender.settimeout(DEADLINE)
+    # For an INVITE the caller, here the same socket, gets 100 first.
+    received = [Message.parse(sender.recv(65535)) for _ in range(1 + template.startswith("INVITE"))]
+    (sent,) = [message for message in received if not message.is_reply]
+    sent.headers.remove(("Via", sent.header_values("Via")[0]))
+    (relay,) = fake.relayed
+    assert without_server_marks(sent) == without_server_marks(relay.message)
+
+
+def without_server_marks(message: Message) -> tuple[str, list[tuple[str, str]], str]:
+    """What rules decide: request-URI, headers but for what Kamailio adds to the Via it received, body."""
+    marks = re.compile(r";(rport|received)(=[^;]*)?")
+    headers = [(name, marks.sub("", value) if name == "Via" else value) for name, value in message.headers]
+    return message.uri, headers, message.body
+
+
+def wire(template: str, oracle: Oracle, name: str, port: int = 0) -> bytes:
+    text = filled(template.replace("ASK", name), name, oracle, port)
     return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
 
 

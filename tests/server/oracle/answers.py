@@ -1,7 +1,8 @@
 """Loaded by Kamailio: calls the KSR functions that a datagram of the test names and sends back what they gave.
 
 A message carries `X-Ask: NAME`; the questions file holds under that name the calls to make, each a list of the
-function and its arguments. The answers go to the test's socket as JSON.
+function and its arguments, and under NAME-branch those to make in the branch callback. The answers go to the test's
+socket as JSON.
 """
 
 import json
@@ -30,8 +31,8 @@ def call(function: str, arguments: list[str | int]) -> dict[str, Any]:
     return {"value": value, "type": type(value).__name__}
 
 
-def answer() -> int:
-    name = KSR.hdr.get("X-Ask")
+def answer(route: str = "") -> int:
+    name = f"{KSR.hdr.get('X-Ask')}{route}"
     with open(os.environ["ORACLE_QUESTIONS"], encoding="utf-8") as file:
         calls = json.load(file)[name]
     tell({"name": name, "answers": [call(function, arguments) for function, *arguments in calls]})
@@ -63,6 +64,9 @@ class Oracle:
 
     def ksr_reply_route(self, _message: object) -> int:
         return answer()
+
+    def ksr_on_branch(self, _message: object) -> int:
+        return answer("-branch")
 
     def ksr_onsend_route(self, _message: object) -> int:
         return 1
