@@ -12,6 +12,9 @@ from typing import Any
 
 _SIGNATURE = re.compile(r"(?P<returns>\w+)\((?P<params>[\w,]*)\)(?: (?P<module>\w+))?")
 
+_PYTHON = {"str": str, "int": int, "long": int}
+_RESULTS: dict[str, tuple[type, ...]] = {"bool": (bool,), "xval": (str, int, type(None))}
+
 
 @dataclass(frozen=True)
 class Export:
@@ -26,6 +29,26 @@ class Export:
     params: tuple[str, ...]
     returns: str
     module: str
+
+    def check_arguments(self, args: tuple[object, ...]) -> None:
+        """Raise TypeError or ValueError (UnicodeEncodeError is one) for what app_python3 could not pass on."""
+        signature = f"KSR.{self.name}({', '.join(self.params)})"
+        if len(args) != len(self.params):
+            expected = f"expected {len(self.params)} arguments"
+            raise TypeError(f"{signature}: {expected}, found {len(args)}: {args!r}")
+        for number, (kind, value) in enumerate(zip(self.params, args, strict=True), 1):
+            if not isinstance(value, _PYTHON[kind]):
+                raise TypeError(f"{signature}: argument {number}: expected {kind}, found {value!r}")
+            if isinstance(value, str):
+                value.encode()
+                if "\0" in value:
+                    raise ValueError(f"{signature}: argument {number}: a NUL cannot be passed: {value!r}")
+
+    def check_result(self, value: object) -> None:
+        """Raise TypeError for a value that this function never gives."""
+        expected = _RESULTS.get(self.returns, (int,))
+        if not isinstance(value, expected) or (self.returns == "int" and isinstance(value, bool)):
+            raise TypeError(f"KSR.{self.name} gives {self.returns}, not {value!r}")
 
 
 @cache

@@ -132,10 +132,10 @@ class FakeKSR:
             self._answers[name] = value
         elif isinstance(value, list):
             for one in value:
-                _check_result(export, one)
+                export.check_result(one)
             self._answers[name] = _successive(name, value)
         else:
-            _check_result(export, value)
+            export.check_result(value)
             self._answers[name] = lambda *_: value
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class FakeKSR:
         """
         with self._noting_misuse(name):
             export = self.export(name)
-            _check_arguments(export, args)
+            export.check_arguments(args)
         if name in self._answers:
             result = self._answers[name](*args)
         else:
@@ -172,7 +172,7 @@ class FakeKSR:
                 family, _, function = name.rpartition(".")
                 behaviour = getattr(self._families.get(family), function, None)
                 result = behaviour(*args) if behaviour else fake.no(export)
-        _check_result(export, result)
+        export.check_result(result)
         self.calls.append(Call(name, args, result))
         if isinstance(result, str):
             # What was not UTF-8 on the wire raises here, as it does in app_python3.
@@ -237,26 +237,3 @@ def _successive(name: str, values: list[Answer]) -> Callable[..., Answer]:
         raise AssertionError(f"KSR.{name}: {len(values)} answers were set, but it was called once more")
 
     return next_answer
-
-
-_PYTHON = {"str": str, "int": int, "long": int}
-
-
-def _check_arguments(export: Export, args: tuple[object, ...]) -> None:
-    signature = f"KSR.{export.name}({', '.join(export.params)})"
-    if len(args) != len(export.params):
-        raise TypeError(f"{signature}: expected {len(export.params)} arguments, found {len(args)}: {args!r}")
-    for number, (kind, value) in enumerate(zip(export.params, args, strict=True), 1):
-        if not isinstance(value, _PYTHON[kind]):
-            raise TypeError(f"{signature}: argument {number}: expected {kind}, found {value!r}")
-        if isinstance(value, str):
-            value.encode()
-            if "\0" in value:
-                raise ValueError(f"{signature}: argument {number}: a NUL cannot be passed: {value!r}")
-
-
-def _check_result(export: Export, value: object) -> None:
-    kinds: dict[str, tuple[type, ...]] = {"bool": (bool,), "xval": (str, int, type(None))}
-    expected = kinds.get(export.returns, (int,))
-    if not isinstance(value, expected) or (export.returns == "int" and isinstance(value, bool)):
-        raise TypeError(f"KSR.{export.name} gives {export.returns}, not {value!r}")
