@@ -44,6 +44,13 @@ class Call:
         for phone, media in self._media.items():
             phone.capture.wait_for_media(media + packets, 2 * seconds + 5)
 
+    def listen_further(self, seconds: float) -> None:
+        """Wait until each side receives `seconds` of sound more than it has by now. Raises DeadlineError."""
+        packets = int(seconds * _PACKETS_PER_SECOND)
+        wanted = {phone: phone.capture.media + packets for phone in self._media}
+        for phone, media in wanted.items():
+            phone.capture.wait_for_media(media, 2 * seconds + 5)
+
     def heard_by(self, listener: Phone, since: float | None = None) -> Heard:
         """What `listener` has heard of the other side, since the call began or since a later ``time.time()``."""
         speaker = self.callee if listener is self.caller else self.caller

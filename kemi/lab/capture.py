@@ -8,9 +8,10 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from kemi.lab import pcap, rtp
+from kemi.lab import pcap, rtp, sip
 from kemi.lab.deadline import DeadlineError
 from kemi.lab.network import Host
+from kemi.lab.report.wire import Packet
 
 _ALL_PROTOCOLS = 0x0003
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h
@@ -56,6 +57,11 @@ class Capture:
                     f"waited {seconds:g} s for {packets} RTP packets at {self.host.address}, "
                     f"found {self._media} (capture: {self.path})"
                 )
+
+    def sip(self, since: float = 0) -> list[Packet]:
+        """The SIP messages over UDP seen so far, both directions, from the moment `since` (``time.time()``) on."""
+        self.flush()
+        return list(sip.packets(self.path, since))
 
     def flush(self) -> None:
         """Bring what was seen so far into the file."""

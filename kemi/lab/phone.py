@@ -1,6 +1,7 @@
 """A phone: baresip in a namespace, with a password, a voice of one tone, and a record of its wire."""
 
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process
+from kemi.lab.report.message import Message
 from kemi.lab.result import Party
 
 if TYPE_CHECKING:
@@ -100,6 +102,32 @@ class Phone:
         if event.kind == "REGISTER_FAIL":
             raise LabError(f"phone {self.name}: registration as {account.uri} refused: {event.param}")
 
+    def unregister(self, seconds: float = 10) -> None:
+        """Log out: a REGISTER with ``Expires: 0`` (RFC 3261, section 10.2.2). Raises DeadlineError without a 200."""
+        began = time.time()
+        self.control.command("uadel", self.account.uri)
+        wait_until(
+            f"the answer to the log-out of {self.account.uri}",
+            lambda: any(reply.status == 200 for reply in self.received("REGISTER", since=began)),
+            seconds,
+        )
+
+    def sent(self, method: str, since: float = 0) -> list[Message]:
+        """The requests of that method, and the replies to such, that left this phone over UDP since ``time.time()``."""
+        return [
+            packet.message
+            for packet in self.capture.sip(since)
+            if packet.source.address == self.host.address and packet.message.method == method
+        ]
+
+    def received(self, method: str, since: float = 0) -> list[Message]:
+        """The requests of that method, and the replies to such, that reached this phone over UDP."""
+        return [
+            packet.message
+            for packet in self.capture.sip(since)
+            if packet.destination.address == self.host.address and packet.message.method == method
+        ]
+
     def call(self, other: "Phone") -> "Call":
         """Call another phone; returns at once."""
         from kemi.lab.call import Call
@@ -125,6 +153,10 @@ class Phone:
     def resume(self) -> None:
         """Go on with the call: a re-INVITE with ``a=sendrecv``."""
         self.control.command("resume")
+
+    def reinvite(self) -> None:
+        """Offer the session once more, unchanged (RFC 3261, section 14.1)."""
+        self.control.command("reinvite")
 
     def mark(self) -> int:
         """A point in this phone's story, for `wait_for`."""
