@@ -226,12 +226,12 @@ def _welcome(site: Site) -> Panel:
 
 
 def _add_user(site: Site) -> str:
-    command = f"{_kemi()} user add alice"
+    command, verb = f"{_kemi()} user add alice", "make user NAME=alice"
     if site.domain != outgoing_address():
-        command += f" --domain {site.domain}"
+        command, verb = f"{command} --domain {site.domain}", f"{verb} DOMAIN={site.domain}"
     if site.database != default_url():
         return f"{command} --db DBURL, the same as here"
-    return f"make user NAME=alice, or {command}"
+    return f"{verb}, or {command}"
 
 
 def _kemi() -> str:
