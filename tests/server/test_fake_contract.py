@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import random
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,110 +13,21 @@ from kemi.testing.exports import exports
 from kemi.testing.fake_auth import authorize
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
-from tests.server import fake_questions, fake_scenarios
-from tests.server.fake_questions import BARE, INVITE, Question, Scenario
-from tests.server.fake_scenarios import DEPARTURES
-
-HERE = Path(__file__).parent / "oracle"
-MODULES = [
-    "app_python3",
-    "auth",
-    "corex",
-    "htable",
-    "kemix",
-    "maxfwd",
-    "nathelper",
-    "pike",
-    "pv",
-    "registrar",
-    "rr",
-    "rtpproxy",
-    "sanity",
-    "siputils",
-    "sl",
-    "textops",
-    "textopsx",
-    "tm",
-    "tmx",
-    "usrloc",
-]
-DEADLINE = 10.0
+from tests.server.oracle import questions, reading, state
+from tests.server.oracle.compare import MODULES, ask_fake, both, fake_of, wire
+from tests.server.oracle.departures import DEPARTURES
+from tests.server.oracle.messages import BARE, INVITE, Question, Scenario
+from tests.server.oracle.server import DEADLINE, Oracle, installed_version
 
 SCENARIOS = [
-    *fake_questions.method_questions(),
-    *fake_questions.nat_questions(),
-    *fake_questions.dialog_questions(),
-    *fake_questions.reading_questions(),
-    *fake_scenarios.state_questions(),
-    *fake_scenarios.transactions(),
-    *fake_scenarios.registrations(),
+    *questions.method_questions(),
+    *questions.nat_questions(),
+    *questions.dialog_questions(),
+    *reading.reading_questions(),
+    *state.state_questions(),
+    *state.transactions(),
+    *state.registrations(),
 ]
-
-
-class Oracle:
-    """A Kamailio on an address of its own (127.0.0.0/8), whose script sends its answers to our socket."""
-
-    def __init__(self, folder: Path) -> None:
-        self.address = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
-        self.questions = folder / "questions.json"
-        self.log = folder / "kamailio.log"
-        self.asked = 0
-        self.answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.answers.bind(("127.0.0.1", 0))
-        self.answers.settimeout(DEADLINE)
-        port = self.answers.getsockname()[1]
-        environment = {**os.environ, "ORACLE_PORT": str(port), "ORACLE_QUESTIONS": str(self.questions)}
-        command = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "kamailio",
-            "-f",
-            str(HERE / "kamailio.cfg"),
-            "-DD",
-            "-E",
-        ]
-        command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
-        command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        #: Names of all functions that this server exports to Python.
-        self.functions: set[str] = set(self.await_answer("ready")["functions"])
-
-    def await_answer(self, name: str) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = json.loads(self.answers.recv(65535))
-        except TimeoutError:
-            pytest.fail(
-                f"Kamailio sent no answer {name!r} within {DEADLINE} s; its log ends:\n{self.log_tail()}"
-            )
-        assert answer["name"] == name
-        return answer
-
-    def prepare(self, questions: dict[str, list[Question]]) -> None:
-        self.questions.write_text(json.dumps(questions))
-
-    def ask(self, sender: socket.socket, data: bytes, name: str, calls: list[Question]) -> list[Any]:
-        if self.process.poll() is not None:
-            pytest.fail(
-                f"Kamailio has ended with code {self.process.returncode}; its log ends:\n{self.log_tail()}"
-            )
-        self.prepare({name: calls})
-        sender.sendto(data, (self.address, 5060))
-        answers: list[Any] = self.await_answer(name)["answers"]
-        return answers
-
-    def log_tail(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.answers.close()
 
 
 @pytest.fixture(scope="module")
@@ -139,76 +44,6 @@ def sender() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         yield udp
-
-
-@cache
-def installed_version() -> str:
-    """The Kamailio on this machine, "5.6"."""
-    told = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"kamailio (\d+\.\d+)", told)
-    assert match, f"expected 'version: kamailio 5.6.3', found {told[:80]!r}"
-    return match[1]
-
-
-def fake_of(oracle: Oracle) -> FakeKSR:
-    fake = FakeKSR(
-        installed_version(),
-        modules=MODULES,
-        defines={"ORACLE": "", "GREETING": '"good day"'},
-        own=(f"{oracle.address}:5060", "example.com"),
-        htables=("ipban",),
-    )
-    # The server of the test has no relay: the only answer that the fake cannot work out.
-    fake.answer("rtpproxy.rtpproxy_manage", -1)
-    return fake
-
-
-def ask_fake(fake: FakeKSR, calls: list[Question]) -> list[Any]:
-    answers: list[Any] = []
-    for function, *arguments in calls:
-        try:
-            value = fake.call(str(function), *arguments)
-        except UnicodeDecodeError:
-            answers.append({"error": "UnicodeDecodeError"})
-        except AttributeError:
-            answers.append({"error": "AttributeError"})
-        except (TypeError, ValueError):
-            # app_python3 of 5.6 hides what Python's argument parser said.
-            answers.append({"error": "SystemError"})
-        else:
-            answers.append({"value": value, "type": type(value).__name__})
-    return answers
-
-
-def filled(text: str, scenario: str, oracle: Oracle, port: int) -> str:
-    for placeholder, value in {"NAME": scenario, "OWN": oracle.address, "PORT": str(port)}.items():
-        text = text.replace(placeholder, value)
-    return text
-
-
-def both(oracle: Oracle, sender: socket.socket, scenario: Scenario) -> tuple[list[Any], list[Any]]:
-    """What the server and what the fake answer to a scenario, one list each, with the question before the answer."""
-    fake = fake_of(oracle)
-    source = sender.getsockname()
-    real_answers: list[Any] = []
-    fake_answers: list[Any] = []
-    for template, template_calls in scenario.exchanges:
-        oracle.asked += 1
-        name = f"{scenario.name}-{oracle.asked}"
-        text = filled(template, scenario.name, oracle, source[1]).replace("ASK", name)
-        data = text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
-        calls: list[Question] = [
-            tuple(
-                filled(part, scenario.name, oracle, source[1]) if isinstance(part, str) else part
-                for part in call
-            )
-            for call in template_calls
-        ]
-        fake.receive(Message.parse(data, source=source, destination=(oracle.address, 5060)))
-        real = oracle.ask(sender, data, name, calls)
-        real_answers += list(zip(calls, real, strict=True))
-        fake_answers += list(zip(calls, ask_fake(fake, calls), strict=True))
-    return real_answers, fake_answers
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -300,11 +135,6 @@ def without_server_marks(message: Message) -> tuple[str, list[tuple[str, str]], 
     marks = re.compile(r";(rport|received)(=[^;]*)?")
     headers = [(name, marks.sub("", value) if name == "Via" else value) for name, value in message.headers]
     return message.uri, headers, message.body
-
-
-def wire(template: str, oracle: Oracle, name: str, port: int = 0) -> bytes:
-    text = filled(template.replace("ASK", name), name, oracle, port)
-    return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
 
 
 WRONG_CALLS: list[Question] = [

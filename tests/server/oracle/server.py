@@ -1,0 +1,95 @@
+"""A real Kamailio whose script calls the KSR functions that a test names and sends back what they gave."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.oracle.messages import Question
+
+HERE = Path(__file__).parent
+DEADLINE = 10.0
+
+
+class Oracle:
+    """A Kamailio on an address of its own (127.0.0.0/8), whose script sends its answers to our socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
+        self.questions = folder / "questions.json"
+        self.log = folder / "kamailio.log"
+        self.asked = 0
+        self.answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.answers.bind(("127.0.0.1", 0))
+        self.answers.settimeout(DEADLINE)
+        port = self.answers.getsockname()[1]
+        environment = {**os.environ, "ORACLE_PORT": str(port), "ORACLE_QUESTIONS": str(self.questions)}
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "kamailio",
+            "-f",
+            str(HERE / "kamailio.cfg"),
+            "-DD",
+            "-E",
+        ]
+        command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
+        command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        #: Names of all functions that this server exports to Python.
+        self.functions: set[str] = set(self.await_answer("ready")["functions"])
+
+    def await_answer(self, name: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = json.loads(self.answers.recv(65535))
+        except TimeoutError:
+            pytest.fail(
+                f"Kamailio sent no answer {name!r} within {DEADLINE} s; its log ends:\n{self.log_tail()}"
+            )
+        assert answer["name"] == name
+        return answer
+
+    def prepare(self, questions: dict[str, list[Question]]) -> None:
+        self.questions.write_text(json.dumps(questions))
+
+    def ask(self, sender: socket.socket, data: bytes, name: str, calls: list[Question]) -> list[Any]:
+        if self.process.poll() is not None:
+            pytest.fail(
+                f"Kamailio has ended with code {self.process.returncode}; its log ends:\n{self.log_tail()}"
+            )
+        self.prepare({name: calls})
+        sender.sendto(data, (self.address, 5060))
+        answers: list[Any] = self.await_answer(name)["answers"]
+        return answers
+
+    def log_tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.answers.close()
+
+
+@cache
+def installed_version() -> str:
+    """The Kamailio on this machine, "5.6"."""
+    told = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"kamailio (\d+\.\d+)", told)
+    assert match, f"expected 'version: kamailio 5.6.3', found {told[:80]!r}"
+    return match[1]
