@@ -10,7 +10,7 @@ NOT_RELAYING = Reply(403, "Not relaying")
 CHALLENGED = Absorb("challenged")
 
 
-def authenticate(request: Request, bans: Bans) -> Verdict | None:
+def authenticate(request: Request, bans: Bans, *, qop: bool) -> Verdict | None:
     """Digest for REGISTER and for whoever claims to be one of our users."""
     if not (request.is_register or request.is_from_us):
         return None
@@ -22,7 +22,7 @@ def authenticate(request: Request, bans: Bans) -> Verdict | None:
         if outcome is Credentials.WRONG:
             bans.count_failure(request)
         # The same answer whether the user exists or not.
-        request.challenge(realm)
+        request.challenge(realm, qop=qop)
         return CHALLENGED
     if request.is_register:
         bans.note_login(request)

@@ -14,6 +14,8 @@ from kemi.verdict import Reply
 RECORD_ROUTED = "IS"  # INVITE SUBSCRIBE
 LOCATION_TABLE = "location"
 SUBSCRIBER_TABLE = "subscriber"
+# A flag of auth_challenge().
+QOP_AUTH = 1
 
 
 class Credentials(Enum):
@@ -249,9 +251,12 @@ class Request(Message):
             return Credentials.GOOD
         return _OUTCOMES.get(int(code), Credentials.UNCHECKED)
 
-    def challenge(self, realm: str) -> None:
-        """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3)."""
-        KSR.auth.auth_challenge(realm, 0)
+    def challenge(self, realm: str, *, qop: bool = True) -> None:
+        """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3).
+
+        ``qop`` offers ``qop=auth``; who does not know it may answer without (RFC 3261, section 22.4).
+        """
+        KSR.auth.auth_challenge(realm, QOP_AUTH if qop else 0)
         self.taken = True
 
     def remove_credentials(self) -> None:

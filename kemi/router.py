@@ -143,7 +143,9 @@ class Router:
 
     def authenticate(self, request: Request) -> Verdict | None:
         """Challenge REGISTER and callers who claim to be ours (WITH_AUTH)."""
-        return auth.authenticate(request, self.bans) if self.features.auth else None
+        if not self.features.auth:
+            return None
+        return auth.authenticate(request, self.bans, qop=self.settings.auth.qop)
 
     def refuse_strangers(self, request: Request) -> Verdict | None:
         """403 for requests from strangers to strangers."""

@@ -91,6 +91,9 @@ class BanSettings:
 class AuthSettings:
     """Digest authentication (`WITH_AUTH`)."""
 
+    qop: bool = doc(
+        True, "Offer `qop=auth` in every challenge, which RFC 3261 (section 22.4) demands of servers."
+    )
     ban: BanSettings = field(default_factory=BanSettings)
 
 
@@ -150,7 +153,7 @@ def profile(name: str) -> Settings:
             settings,
             profile="stock",
             log=LogSettings(decisions=False),
-            auth=AuthSettings(ban=BanSettings(failures_per_source=0, failures_per_user=0)),
+            auth=AuthSettings(qop=False, ban=BanSettings(failures_per_source=0, failures_per_user=0)),
             nat=NatSettings(tests=("contact", "via_source", "source_port")),
             media=MediaSettings(unavailable="pass", prack=False, keep_on_failed_reinvite=False),
         )

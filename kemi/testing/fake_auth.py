@@ -12,6 +12,7 @@ from kemi.testing.pseudovars import credentials
 
 USER_MISMATCH, NO_CREDENTIALS, STALE_NONCE, USER_UNKNOWN, INVALID_PASSWORD = -8, -5, -4, -3, -2
 CHECK_USER = 1
+QOP_AUTH = 1
 BAD_NONCE = -1
 NONCE = "kemi-nonce-1"
 #: A nonce that we issued and that is too old by now. One that we never issued, or issued before a restart, is an error.
@@ -45,11 +46,12 @@ def authorize(message: Message, user: str, password: str, *, realm: str = "", no
 class Auth(Family):
     """Challenges and credentials."""
 
-    def auth_challenge(self, realm: str, _flags: int) -> int:
+    def auth_challenge(self, realm: str, flags: int) -> int:
         register = self.now.message.method == "REGISTER"
         header = "WWW-Authenticate" if register else "Proxy-Authenticate"
         self.ksr.nonces.add(NONCE)
-        self.now.reply_headers.append(f'{header}: Digest realm="{realm}", nonce="{NONCE}"')
+        qop = ', qop="auth"' if flags & QOP_AUTH else ""
+        self.now.reply_headers.append(f'{header}: Digest realm="{realm}", nonce="{NONCE}"{qop}')
         status, reason = (401, "Unauthorized") if register else (407, "Proxy Authentication Required")
         sent = send(self, status, reason, stateful=self.now.transaction is not None)
         return sent if sent > 0 else -3

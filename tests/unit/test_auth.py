@@ -76,6 +76,15 @@ def test_every_other_login_looks_the_same(server: Server, message: Message) -> N
     assert (answer.code, answer.reason) == (401, "Unauthorized")
 
 
+@pytest.mark.parametrize(("settings", "offered"), [(Settings(), True), (profile("stock"), False)])
+def test_a_challenge_offers_qop_unless_the_profile_is_stock(
+    make_server: MakeServer, settings: Settings, offered: bool
+) -> None:
+    answer = make_server("WITH_AUTH", settings=settings).receive(register("alice"))
+    assert answer is not None
+    assert answer.headers[0].endswith(', qop="auth"') is offered
+
+
 def test_a_caller_who_claims_to_be_ours_is_asked(server: Server) -> None:
     for user in ("alice", "nobody"):
         answer = server.receive(invite("bob", from_=user))
