@@ -137,14 +137,22 @@ class Lab:
             self._passwords |= new
 
     def phone(
-        self, name: str, behind: Gateway | None = None, auto_answer: bool = True, expires: int = 3600
+        self,
+        name: str,
+        behind: Gateway | None = None,
+        auto_answer: bool = True,
+        expires: int = 3600,
+        password: str = "",
     ) -> Phone:
-        """A phone whose user the server knows, behind a gateway or on the public internet."""
+        """A phone whose user the server knows, behind a gateway or on the public internet.
+
+        A phone with a `password` of its own uses that one, whatever the server knows.
+        """
         host = behind.host(name) if behind else self.internet.host(name, PUBLIC_PHONES)
         self.subscribe(name)
         phone = Phone(
             host,
-            Account(name, DOMAIN, self._passwords[name], self.server.proxy, expires),
+            Account(name, DOMAIN, password or self._passwords[name], self.server.proxy, expires),
             self.run_dir / "phones" / name,
             tones.tone(next(self._phone_numbers)),
             nat=behind.nat.name if behind else PUBLIC,

@@ -29,7 +29,7 @@ _CONFIG = """\
 sip_listen {address}:5060
 audio_player none
 audio_alert none
-audio_source aufile,{tone}
+audio_source aufile,tone.wav
 rtp_ports 10000-10999
 ctrl_tcp_listen 127.0.0.1:{control}
 module_path {modules}
@@ -82,7 +82,11 @@ class Phone:
         self.capture = Capture(host, folder / f"{self.name}.pcap")
         self._configure()
         self._process = Process(
-            f"phone {self.name}", ["baresip", "-4", "-f", str(folder)], host.namespace, folder / "baresip.log"
+            f"phone {self.name}",
+            ["baresip", "-4", "-f", "."],
+            host.namespace,
+            folder / "baresip.log",
+            cwd=folder,  # baresip cuts the tone's path off after 128 characters: a relative one is short
         )
         self.control = wait_until(f"baresip of {self.name} to listen", self._connect, seconds=15)
 
@@ -185,7 +189,6 @@ class Phone:
         tones.write(self._tone, self.tone_hz, _TONE_SECONDS)
         text = _CONFIG.format(
             address=self.host.address,
-            tone=self._tone.resolve(),
             control=_CONTROL_PORT,
             modules=_module_folder(),
         )
