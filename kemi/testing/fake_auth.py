@@ -20,7 +20,7 @@ EXPIRED_NONCE = "old"
 
 
 def digest(method: str, uri: str, user: str, realm: str, password: str, nonce: str) -> str:
-    """The response of a digest without qop (RFC 2617, section 3.2.2)."""
+    """The response of a digest (RFC 2617, section 3.2.2); with qop, `nonce` is "nonce:nc:cnonce:qop"."""
 
     def md5(text: str) -> str:
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
@@ -30,17 +30,20 @@ def digest(method: str, uri: str, user: str, realm: str, password: str, nonce: s
     return md5(f"{ha1}:{nonce}:{ha2}")
 
 
-def authorize(message: Message, user: str, password: str, *, realm: str = "", nonce: str = NONCE) -> Message:
+def authorize(
+    message: Message, user: str, password: str, *, realm: str = "", nonce: str = NONCE, qop: bool = False
+) -> Message:
     """The request again, with credentials, as a phone sends it after the challenge of `auth_challenge`."""
     sender = message.address("From")
     realm = realm or (sender.host if sender else "")
-    response = digest(message.method, message.uri, user, realm, password, nonce)
+    counted = f"{nonce}:00000001:0a4f113b:auth" if qop else nonce
+    response = digest(message.method, message.uri, user, realm, password, counted)
     name = "Authorization" if message.method == "REGISTER" else "Proxy-Authorization"
     value = (
         f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{message.uri}", '
         f'response="{response}", algorithm=MD5'
     )
-    return message.with_header(name, value)
+    return message.with_header(name, value + (', qop=auth, nc=00000001, cnonce="0a4f113b"' if qop else ""))
 
 
 class Auth(Family):
@@ -92,7 +95,7 @@ def check(family: Family, realm: str, password: str | None) -> int:
     if family.now.message.method in ("ACK", "CANCEL"):
         return YES
     header = "Authorization" if family.now.message.method == "REGISTER" else "Proxy-Authorization"
-    names = ("username", "realm", "nonce", "uri", "response")
+    names = ("username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce")
     fields = {name: credentials(ksr, name, (header,)) for name in names}
     if fields["username"] is None or fields["realm"] != realm:
         return NO_CREDENTIALS
@@ -105,6 +108,8 @@ def check(family: Family, realm: str, password: str | None) -> int:
         return USER_UNKNOWN
     method = family.now.message.method
     user, uri, nonce = (fields[name] or "" for name in ("username", "uri", "nonce"))
+    if fields["qop"]:
+        nonce = f"{nonce}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}"
     expected = digest(method, uri, user, realm, password, nonce)
     return YES if fields["response"] == expected else INVALID_PASSWORD
 

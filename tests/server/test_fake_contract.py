@@ -14,7 +14,7 @@ from kemi.testing.fake_auth import authorize
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server.oracle import questions, reading, state
-from tests.server.oracle.compare import MODULES, ask_fake, both, fake_of, wire
+from tests.server.oracle.compare import MODULES, ask_fake, both, fake_of, filled_call, wire
 from tests.server.oracle.departures import DEPARTURES
 from tests.server.oracle.messages import BARE, INVITE, Question, Scenario
 from tests.server.oracle.server import DEADLINE, Oracle, installed_version
@@ -62,6 +62,7 @@ DIGESTS: dict[str, tuple[str, str, str, str]] = {
     "wrong password": ("REGISTER", "alice", "guess", ""),
     "another user": ("REGISTER", "bob", "secret", ""),
     "nonce never issued": ("REGISTER", "alice", "secret", "x"),
+    "right with qop": ("REGISTER", "alice", "secret", ""),
     "right in a request": ("MESSAGE", "alice", "secret", ""),
 }
 
@@ -82,7 +83,8 @@ def test_digests_are_checked_like_kamailio_does(oracle: Oracle, sender: socket.s
 
     text = BARE.replace("<sip:127.0.0.1>", "<sip:alice@example.com>").replace("OPTIONS", method)
     plain = Message.parse(wire(text, oracle, f"{scenario}-2"))
-    message = authorize(plain, user, password, realm="example.com", nonce=nonce or issued)
+    qop = label.endswith("qop")
+    message = authorize(plain, user, password, realm="example.com", nonce=nonce or issued, qop=qop)
     real = oracle.ask(sender, bytes(message), f"{scenario}-2", ask)
     fake = fake_of(oracle)
     fake.nonces.add(issued)
@@ -107,9 +109,7 @@ def test_what_leaves_is_what_kamailio_sends(oracle: Oracle, sender: socket.socke
     template, calls, branch_calls = DEPARTURES[label]
     source = sender.getsockname()
     data = wire(template, oracle, label, source[1])
-    calls = [
-        tuple(str(a).replace("PORT", str(source[1])) if isinstance(a, str) else a for a in c) for c in calls
-    ]
+    calls = [filled_call(call, label, oracle, source[1]) for call in calls]
     calls = [("tm.t_on_branch", "ksr_on_branch"), *calls, ("tm.t_relay",)]
     oracle.prepare({label: calls, f"{label}-branch": branch_calls})
     sender.sendto(data, (oracle.address, 5060))

@@ -53,6 +53,10 @@ def filled(text: str, scenario: str, oracle: Oracle, port: int) -> str:
     return text
 
 
+def filled_call(call: Question, scenario: str, oracle: Oracle, port: int) -> Question:
+    return tuple(filled(part, scenario, oracle, port) if isinstance(part, str) else part for part in call)
+
+
 def both(oracle: Oracle, sender: socket.socket, scenario: Scenario) -> tuple[list[Any], list[Any]]:
     """What the server and what the fake answer to a scenario, one list each, with the question before the answer."""
     fake = fake_of(oracle)
@@ -64,13 +68,7 @@ def both(oracle: Oracle, sender: socket.socket, scenario: Scenario) -> tuple[lis
         name = f"{scenario.name}-{oracle.asked}"
         text = filled(template, scenario.name, oracle, source[1]).replace("ASK", name)
         data = text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
-        calls: list[Question] = [
-            tuple(
-                filled(part, scenario.name, oracle, source[1]) if isinstance(part, str) else part
-                for part in call
-            )
-            for call in template_calls
-        ]
+        calls = [filled_call(call, scenario.name, oracle, source[1]) for call in template_calls]
         fake.receive(Message.parse(data, source=source, destination=(oracle.address, 5060)))
         real = oracle.ask(sender, data, name, calls)
         real_answers += list(zip(calls, real, strict=True))
