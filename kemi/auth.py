@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kemi import location
 from kemi.bans import Bans
 from kemi.request import Credentials, Request
 from kemi.verdict import Absorb, Drop, Reply, Verdict
@@ -31,8 +32,13 @@ def authenticate(request: Request, bans: Bans, *, qop: bool) -> Verdict | None:
     return None
 
 
-def refuse_strangers(request: Request, with_auth: bool) -> Verdict | None:
-    """Not an open relay: a stranger may call our users, and only with authentication may our users call out."""
-    if request.is_for_us or (with_auth and request.is_from_us):
+def refuse_strangers(request: Request, with_auth: bool, *, hide_users: bool) -> Verdict | None:
+    """Not an open relay: a stranger may call our users, and only with authentication may our users call out.
+
+    With ``hide_users`` a stranger may not ask who is there and with which phone (OPTIONS, RFC 3261, section 11).
+    """
+    if with_auth and request.is_from_us:
         return None
-    return NOT_RELAYING
+    if not request.is_for_us:
+        return NOT_RELAYING
+    return location.NOT_FOUND if hide_users and with_auth and request.is_options else None

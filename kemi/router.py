@@ -148,8 +148,8 @@ class Router:
         return auth.authenticate(request, self.bans, qop=self.settings.auth.qop)
 
     def refuse_strangers(self, request: Request) -> Verdict | None:
-        """403 for requests from strangers to strangers."""
-        return auth.refuse_strangers(request, self.features.auth)
+        """403 for requests from strangers to strangers, 404 for strangers who ask after our users."""
+        return auth.refuse_strangers(request, self.features.auth, hide_users=self.settings.screen.hide_users)
 
     def record_route(self, request: Request) -> Verdict | None:
         """Take away routes that the caller wrote, stay in the path of the dialog, account for calls."""

@@ -60,6 +60,10 @@ class ScreenSettings:
         ("friendly", "scanner", "sipcli", "sipvicious", "VaxSIPUserAgent", "pplsip"),
         "Requests whose User-Agent contains one of these words, in any case, are dropped silently.",
     )
+    hide_users: bool = doc(
+        True,
+        "With `WITH_AUTH`: 404 to OPTIONS from a stranger to any user, rather than what the user's phone says.",
+    )
     max_forwards: int = doc(10, "Max-Forwards written into a request that has none.", minimum=1, maximum=255)
 
 
@@ -153,6 +157,7 @@ def profile(name: str) -> Settings:
             settings,
             profile="stock",
             log=LogSettings(decisions=False),
+            screen=ScreenSettings(hide_users=False),
             auth=AuthSettings(qop=False, ban=BanSettings(failures_per_source=0, failures_per_user=0)),
             nat=NatSettings(tests=("contact", "via_source", "source_port")),
             media=MediaSettings(unavailable="pass", prack=False, keep_on_failed_reinvite=False),

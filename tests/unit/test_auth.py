@@ -115,6 +115,40 @@ def test_strangers_may_call_us_but_nobody_else(server: Server, ksr: FakeKSR) -> 
     assert (answer.code, answer.reason) == (403, "Not relaying")
 
 
+STRANGER = "sip:eve@elsewhere.example"
+
+
+def test_a_stranger_does_not_learn_who_is_there(server: Server, ksr: FakeKSR) -> None:
+    answers = [
+        server.receive(request("OPTIONS", f"sip:{user}@example.com", from_=STRANGER))
+        for user in ("bob", "nobody")
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0] is not None
+    assert answers[0].code == 404
+    assert ksr.relayed == []
+
+
+def test_our_users_may_ask_who_is_there(server: Server, ksr: FakeKSR) -> None:
+    asked = authorize(request("OPTIONS", "sip:bob@example.com"), "alice", "correct horse")
+    assert server.receive(asked) is None
+    assert len(ksr.relayed) == 1
+
+
+@pytest.mark.parametrize(
+    ("defines", "settings"),
+    [(("WITH_AUTH",), profile("stock")), ((), Settings())],
+    ids=["stock", "no passwords"],
+)
+def test_whoever_is_not_hidden_is_asked_by_anybody(
+    make_server: MakeServer, ksr: FakeKSR, defines: tuple[str, ...], settings: Settings
+) -> None:
+    server = make_server(*defines, settings=settings)
+    server.register("bob", "sip:bob@198.51.100.20:5060")
+    assert server.receive(request("OPTIONS", "sip:bob@example.com", from_=STRANGER)) is None
+    assert len(ksr.relayed) == 1
+
+
 def test_guessing_one_user_is_banned(server: Server, ksr: FakeKSR) -> None:
     assert _guess(server, 3) == 401
     assert _login(server, "alice", "correct horse") is None
