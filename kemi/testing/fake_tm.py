@@ -106,7 +106,8 @@ class Tm(Family):
         self.t_newtran()
         sent = sum(self._send(branch) for branch in [self.now.first, *self.now.branches])
         if self.now.transaction and sent:
-            self.now.transaction.relayed = True
+            self.now.transaction.relayed, self.now.transaction.failure = True, 0
+            self.ksr.pending = self.now
         return YES if sent else NO_BRANCH
 
     def _send(self, branch: Branch) -> bool:
@@ -156,14 +157,20 @@ class Tm(Family):
         return code(self.ksr.cancelled)
 
     def t_check_status(self, expression: str) -> int:
-        if self.now.message.is_reply:
-            status = self.now.message.status
-        else:
-            status = self.now.transaction.status if self.now.transaction else 0
+        status = self._status()
         return code(status > 0 and re.search(expression, str(status)) is not None)
 
+    def _status(self) -> int:
+        """Of this reply, of the branches that failed, or of what was answered; 0 before any."""
+        if self.now.message.is_reply:
+            return self.now.message.status
+        known = self.now.transaction
+        if known is None:
+            return 0
+        return known.failure if self.ksr.route == "failure" else known.status
+
     def t_get_status_code(self) -> int:
-        return self.now.message.status or (self.now.transaction.status if self.now.transaction else -1)
+        return self._status() or NO
 
     def t_set_disable_internal_reply(self, _state: int) -> int:
         return YES

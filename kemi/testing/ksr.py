@@ -64,6 +64,8 @@ class FakeKSR:
         self.log: list[LogLine] = []
         self.api = Api(self, "")
         self._handling: Handling | None = None
+        #: The request that was relayed last, as it was then.
+        self.pending: Handling | None = None
         self._answers: dict[str, Callable[..., Answer]] = {}
         self._families = {name: family(self) for name, family in fake.families().items()}
 
@@ -93,10 +95,17 @@ class FakeKSR:
         return self._handling
 
     def fail(self, status: int, *, cancelled: bool = False) -> None:
-        """All branches of the request at hand have failed: what follows is its failure callback."""
-        if self.now.transaction is None:
+        """All branches of the request that was relayed last have failed: what follows is its failure callback.
+
+        Raises RuntimeError if none was relayed.
+        """
+        if self.pending is None or self.pending.transaction is None:
             raise RuntimeError("no transaction to fail: let the request at hand be relayed first")
-        self.now.transaction.status = status
+        self._handling = self.pending
+        # It runs once: whoever relays again sets it again.
+        self.pending.callbacks.pop("failure_route", None)
+        self.pending.transaction.failure = status
+        self.pending.transaction.relayed = False
         self.route, self.cancelled = "failure", cancelled
 
     def _relay_of(self, reply: Message) -> Relay:

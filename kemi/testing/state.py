@@ -72,13 +72,17 @@ class Branch:
 
 @dataclass
 class Transaction:
-    """A request that tm remembers; `status` is the last answer sent, 0 before any."""
+    """A request that tm remembers.
+
+    `status` is the last answer sent and `failure` the best of the branches when all have failed; 0 before any.
+    """
 
     branch: str
     method: str
     call_id: str
     cseq: str
     status: int = 0
+    failure: int = 0
     relayed: bool = False
 
     @classmethod

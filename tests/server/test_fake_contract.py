@@ -15,7 +15,7 @@ from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server.oracle import questions, reading, state
 from tests.server.oracle.compare import MODULES, ask_fake, both, fake_of, filled_call, wire
-from tests.server.oracle.departures import DEPARTURES
+from tests.server.oracle.departures import DEPARTURES, ENDINGS, TO_SENDER
 from tests.server.oracle.messages import BARE, INVITE, Question, Scenario
 from tests.server.oracle.server import DEADLINE, Oracle, installed_version
 
@@ -128,6 +128,67 @@ def test_what_leaves_is_what_kamailio_sends(oracle: Oracle, sender: socket.socke
     sent.headers.remove(("Via", sent.header_values("Via")[0]))
     (relay,) = fake.relayed
     assert without_server_marks(sent) == without_server_marks(relay.message)
+
+
+class Callbacks(Branches):
+    """The callbacks that the handler of the test names; what they do is asked for by the test itself."""
+
+    def ksr_on_reply(self, _message: object) -> int:
+        return 1
+
+    def ksr_on_failure(self, _message: object) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("label", ENDINGS)
+def test_an_answer_is_handled_like_in_kamailio(oracle: Oracle, sender: socket.socket, label: str) -> None:
+    status, core_calls, reply_calls, failure_calls = ENDINGS[label]
+    source = sender.getsockname()
+    call = wire(TO_SENDER, oracle, label, source[1])
+    relay: list[Question] = [("setflag", 5), ("setbflag", 6)]
+    relay += [("tm.t_on_reply", "ksr_on_reply"), ("tm.t_on_failure", "ksr_on_failure"), ("tm.t_relay",)]
+    answered = f"{label}-answered"
+    oracle.prepare(
+        {
+            label: relay,
+            answered: core_calls,
+            f"{answered}-reply": reply_calls,
+            f"{label}-failure": failure_calls,
+        }
+    )
+    sender.settimeout(DEADLINE)
+    sender.sendto(call, (oracle.address, 5060))
+    real = [oracle.await_answer(label)["answers"]]
+    received = [Message.parse(sender.recv(65535)) for _ in range(2)]
+    (sent,) = [message for message in received if not message.is_reply]
+    answer = Message(
+        sent.method, status=status, reason="Answer", source=source, destination=(oracle.address, 5060)
+    )
+    answer.headers = [
+        (name, value) for name, value in sent.headers if name in ("Via", "From", "Call-ID", "CSeq")
+    ]
+    answer.headers += [
+        ("To", f"{sent.header('To')};tag=tt1"),
+        ("Contact", "<sip:bob@10.0.0.5>"),
+        ("X-Ask", answered),
+    ]
+    answer.headers += [("Content-Length", "0")]
+    sender.sendto(bytes(answer), (oracle.address, 5060))
+    real += [oracle.await_answer(answered)["answers"], oracle.await_answer(f"{answered}-reply")["answers"]]
+
+    fake = fake_of(oracle)
+    fake.handler = Callbacks(fake, [])
+    fake.receive(Message.parse(call, source=source, destination=(oracle.address, 5060)))
+    faked = [ask_fake(fake, relay)]
+    fake.receive(answer)
+    faked.append(ask_fake(fake, core_calls))
+    fake.receive(answer, in_transaction=True)
+    faked.append(ask_fake(fake, reply_calls))
+    if failure_calls:
+        real.append(oracle.await_answer(f"{label}-failure")["answers"])
+        fake.fail(status)
+        faked.append(ask_fake(fake, failure_calls))
+    assert faked == real
 
 
 def without_server_marks(message: Message) -> tuple[str, list[tuple[str, str]], str]:

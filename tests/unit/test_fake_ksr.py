@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import suppress
 
 import KSR
@@ -114,6 +116,11 @@ def test_outside_a_test_every_use_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(KSR, "current", None)
     with pytest.raises(RuntimeError, match="outside a test with the fixture 'ksr'"):
         KSR.is_INVITE()
+
+
+def test_the_plugin_costs_a_test_run_without_fakes_next_to_nothing() -> None:
+    script = "import sys, kemi.testing.plugin; sys.exit('kemi.testing.ksr' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_fake_ends_with_its_block() -> None:

@@ -137,6 +137,24 @@ def test_a_failure_has_the_status_of_the_best_reply(ksr: FakeKSR) -> None:
     assert KSR.tmx.t_is_failure_route() == 1
 
 
+def test_a_failure_callback_sees_the_request_and_may_answer_or_relay_again(ksr: FakeKSR) -> None:
+    call = invite("bob")
+    ksr.receive(call)
+    KSR.tm.t_relay()
+    ksr.receive(reply(408, call))
+    ksr.fail(408)
+    assert KSR.is_INVITE()
+    KSR.seturi("sip:voicemail@example.com")
+    assert KSR.tm.t_relay() == 1
+    assert [relay.destination for relay in ksr.relayed] == [
+        "sip:bob@example.com",
+        "sip:voicemail@example.com",
+    ]
+    ksr.fail(480)
+    assert KSR.tm.t_reply(486, "Busy Here") == 1
+    assert [answer.code for answer in ksr.replies] == [486]
+
+
 def test_a_failure_needs_a_transaction(ksr: FakeKSR) -> None:
     ksr.receive(invite("bob"))
     with pytest.raises(RuntimeError, match="no transaction to fail"):

@@ -1,7 +1,8 @@
 """Loaded by Kamailio: calls the KSR functions that a datagram of the test names and sends back what they gave.
 
 A message carries `X-Ask: NAME`; the questions file holds under that name the calls to make, each a list of the
-function and its arguments, and under NAME-branch those to make in the branch callback. The answers go to the test's
+function and its arguments, and under NAME-branch, NAME-reply and NAME-failure those to make in the
+callbacks of its transaction. The answers go to the test's
 socket as JSON.
 """
 
@@ -67,6 +68,12 @@ class Oracle:
 
     def ksr_on_branch(self, _message: object) -> int:
         return answer("-branch")
+
+    def ksr_on_reply(self, _message: object) -> int:
+        return answer("-reply")
+
+    def ksr_on_failure(self, _message: object) -> int:
+        return answer("-failure")
 
     def ksr_onsend_route(self, _message: object) -> int:
         return 1

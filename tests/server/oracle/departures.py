@@ -45,3 +45,57 @@ DEPARTURES: dict[str, tuple[str, list[Question], list[Question]]] = {
         [("pv.get", "$du"), ("pv.get", "$ru"), ("kx.get_nhuri",)],
     ),
 }
+
+#: Label: status of the callee's answer, calls while it is at hand, the same in its transaction, calls in the failure
+#: callback. Before them the INVITE was relayed with message flag 5 and branch flag 6.
+ENDINGS: dict[str, tuple[int, list[Question], list[Question], list[Question]]] = {
+    "ringing": (
+        180,
+        [("kx.get_status",), ("isflagset", 5), ("siputils.is_reply",), ("rtpproxy.rtpproxy_manage", "co")],
+        [
+            ("kx.get_status",),
+            ("isflagset", 5),
+            ("isbflagset", 6),
+            ("isflagset", 4),
+            ("tm.t_check_status", "18."),
+        ],
+        [],
+    ),
+    "success": (
+        200,
+        [("nathelper.nat_uac_test", 1), ("siputils.is_first_hop",), ("siputils.has_totag",)],
+        [
+            ("isflagset", 5),
+            ("isbflagset", 6),
+            ("is_INVITE",),
+            ("tm.t_check_status", "2.."),
+            ("tm.t_is_canceled",),
+        ],
+        [],
+    ),
+    "busy": (
+        486,
+        [("isflagset", 5), ("isbflagset", 6)],
+        [("isflagset", 5), ("tm.t_check_status", "486"), ("tmx.t_is_reply_route",)],
+        [
+            ("tm.t_check_status", "486|408"),
+            ("tm.t_check_status", "408"),
+            ("tm.t_is_canceled",),
+            ("tm.t_check_trans",),
+            ("isflagset", 5),
+            ("is_INVITE",),
+            ("siputils.has_totag",),
+            ("pv.get", "$ru"),
+            ("tmx.t_is_failure_route",),
+            ("tm.t_is_set", "failure_route"),
+            ("tm.t_reply", 480, "Elsewhere"),
+            ("tm.t_reply", 481, "Twice"),
+        ],
+    ),
+    "moved-on": (
+        408,
+        [("pv.get", "$rs")],
+        [("pv.get", "$rr")],
+        [("seturi", "sip:voicemail@127.0.0.1:9"), ("tm.t_relay",), ("tm.t_check_status", "408")],
+    ),
+}
