@@ -45,7 +45,7 @@ ifneq ($(filter user,$(MAKECMDGOALS)),)
 $(if $(NAME),,$(error which user? make user NAME=alice))
 endif
 
-.PHONY: help run user lab setup test test-unit test-server test-nat check clean run-packages test-packages
+.PHONY: help run user lab setup test test-unit test-server test-nat bench check clean run-packages test-packages
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -78,6 +78,9 @@ test-server: setup ## A real Kamailio, a real relay, real databases
 test-nat: setup ## Real phones behind real NATs, in network namespaces (root)
 	@echo "== nat: real phones behind real NATs, in network namespaces"
 	@$(SUDO) $(call pytest,nat)
+
+bench: setup ## CPU time per request against the stock configuration, as a ratio (ARGS=)
+	@$(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format and types
 	$(BIN)/ruff check .

@@ -49,6 +49,7 @@ class Features:
     nat: bool = False
     antiflood: bool = False
     options_keepalive: bool = False
+    sqlite: bool = False
 
 
 def read(settings: Settings) -> Features:
@@ -71,6 +72,8 @@ def read(settings: Settings) -> Features:
         nat=KSR.kx.ifdef("WITH_NAT"),
         antiflood=KSR.kx.ifdef("WITH_ANTIFLOOD"),
         options_keepalive=KSR.kx.ifdef("WITH_NATSIPPING"),
+        # Loaded by our kamailio.cfg for SQLite only, under the stock file's names for the switches.
+        sqlite=KSR.kx.ifdef("WITH_DATABASE") and not KSR.kx.ifdef("WITH_MYSQL"),
     )
     if features.auth and settings.auth.ban.enabled:
         require("auth.ban (set both limits to 0 to do without)", ("htable",))

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from kemi import features, log, settings_file
+from kemi import features, log, memory, settings_file, sqlite
 from kemi.branch import Branch, Failure
 from kemi.message import Message
 from kemi.reply import IncomingReply
@@ -29,6 +29,9 @@ ON_REPLY = "ksr_on_reply"
 ON_FAILURE = "ksr_on_failure"
 
 SERVER_ERROR = Reply(500, "Server Internal Error")
+
+# Longer than any write takes, shorter than a phone waits before it repeats a request four times.
+LOCK_MILLISECONDS = 2000
 
 HANDLED = 1  # Kamailio ignores the value, but not its type
 
@@ -54,6 +57,9 @@ class Handler:
     def child_init(self, rank: int) -> int:
         """Kamailio has forked, or reloaded the routes (then :func:`kemi_boot.mod_init` was first)."""
         if self.rank is None:
+            memory.leave_free_fragments()
+            if self.router.features.sqlite:
+                sqlite.wait_for_locks(rank, LOCK_MILLISECONDS)
             self.router.start(rank)
             self.rank = rank
         return 0

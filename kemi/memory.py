@@ -1,0 +1,26 @@
+"""Room for small pieces in Kamailio's private memory.
+
+Kamailio's default allocator (qm) keeps free fragments in about a thousand lists by size. Asked for a piece, it walks
+the lists from that size up to the first that is not empty. Parsing a native configuration leaves thousands of small
+free fragments behind; a configuration in Python leaves none, so almost every allocation of every message walks most of
+the lists, which costs more than all the Python (`make bench` shows it). Freeing one fragment of each size at the start
+ends that. The allocators tlsf and fm do not need it, and it costs them nothing.
+"""
+
+from __future__ import annotations
+
+import KSR
+
+SMALLEST, LARGEST, STEP = 16, 2048, 8  # bytes: what headers, lumps and buffers of a SIP message ask for
+OF_EACH_SIZE = 4
+
+
+def leave_free_fragments() -> None:
+    """Call once in each process, before its first message."""
+    sizes = range(SMALLEST, LARGEST, STEP)
+    # Kamailio remembers a pseudo-variable's name for ever; these are few, and the same at every reload.
+    names = [f"$var(kemi{number})" for number in range(len(sizes) * OF_EACH_SIZE)]
+    for name, size in zip(names, (size for size in sizes for _ in range(OF_EACH_SIZE)), strict=True):
+        KSR.pv.sets(name, "." * size)
+    for name in names:
+        KSR.pv.unset(name)

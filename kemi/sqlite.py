@@ -1,0 +1,23 @@
+"""Patience for SQLite's lock.
+
+SQLite lets one connection write at a time and tells the others at once that the database is locked; each Kamailio
+process has its own connection, so with several workers registrations would fail with 500. Kamailio's db_sqlite has no
+setting to wait (6.1 brings one), but SQLite itself takes it as a statement, and module sqlops, given the same URL as the
+others, speaks through the connection that the process has in common.
+"""
+
+from __future__ import annotations
+
+import KSR
+
+CONNECTION = "kemi"  # modparam("sqlops", "sqlcon", "kemi=>...") in kamailio.cfg
+
+_TIMER_AND_RPC = (-1, -2)
+
+
+def wait_for_locks(rank: int, milliseconds: int) -> None:
+    """Have this process wait up to so long for another one's write instead of failing."""
+    if rank <= 0 and rank not in _TIMER_AND_RPC:
+        return  # the main processes have no connection, and asking for one would crash them
+    KSR.sqlops.sql_query(CONNECTION, f"PRAGMA busy_timeout = {milliseconds}", CONNECTION)
+    KSR.sqlops.sql_result_free(CONNECTION)
