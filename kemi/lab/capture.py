@@ -1,6 +1,7 @@
 """Record what passes a host's interface into a pcap file, and count the sound that arrives."""
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -16,7 +17,7 @@ from kemi.lab.report.wire import Packet
 _ALL_PROTOCOLS = 0x0003
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _RECEIVE_BUFFER = 8 << 20
-_WAKE_UP = 0.1
+_WAKE_UP_MS = 100
 
 
 class Capture:
@@ -40,7 +41,7 @@ class Capture:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._socket.bind((host.interface, _ALL_PROTOCOLS))
-        self._socket.settimeout(_WAKE_UP)
+        self._socket.setblocking(False)
         self._thread = threading.Thread(target=self._run, name=f"capture {path.name}", daemon=True)
         self._thread.start()
 
@@ -64,23 +65,29 @@ class Capture:
         return list(sip.packets(self.path, since))
 
     def flush(self) -> None:
-        """Bring what was seen so far into the file."""
+        """Bring everything that has passed the interface so far into the file."""
         with self._changed:
             if not self._file.closed:
+                self._take_all()
                 self._file.flush()
 
     def stop(self) -> None:
         """Take what has already arrived, and close the file."""
         self._stopping.set()
         self._thread.join()
-        self._socket.close()
+        self.flush()
         self._file.close()
+        self._socket.close()
 
     def _run(self) -> None:
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
         while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                self._take()
-        self._socket.setblocking(False)
+            waiting.poll(_WAKE_UP_MS)
+            with self._changed:
+                self._take_all()
+
+    def _take_all(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._take()
@@ -96,8 +103,7 @@ class Capture:
                 moment = seconds * 1_000_000_000 + nanoseconds
         arriving = origin[2] != socket.PACKET_OUTGOING
         datagram = pcap.udp(frame) if arriving else None
-        with self._changed:
-            self._file.write(pcap.record(moment, frame))
-            if datagram and rtp.parse(datagram.payload):
-                self._media += 1
-                self._changed.notify_all()
+        self._file.write(pcap.record(moment, frame))
+        if datagram and rtp.parse(datagram.payload):
+            self._media += 1
+            self._changed.notify_all()
