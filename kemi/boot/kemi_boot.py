@@ -8,6 +8,8 @@ here can fail. The new code either works or the old code goes on serving.
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _handler: Handler | None = globals().get("_handler")
 _loads: int = globals().get("_loads", 0)
 
-# A .pyc made within the same second as an edit would hide the edit.
+# A .pyc made within the same second as an edit of the same size would hide the edit.
 sys.dont_write_bytecode = True
 
 _BOOT = Path(__file__).resolve().parent
@@ -52,6 +54,9 @@ def _first_load() -> Handler:
 
 def _reload(old: Handler) -> Handler:
     previous = _forget_modules(old.folder)
+    # Another interpreter may have left such a .pyc: look for none.
+    bytecode, sys.pycache_prefix = sys.pycache_prefix, os.devnull
+    importlib.invalidate_caches()
     try:
         new = _build()
         if old.rank is not None:
@@ -60,9 +65,11 @@ def _reload(old: Handler) -> Handler:
         _forget_modules(old.folder)
         sys.modules.update(previous)
         KSR.err(f"kemi: load {_loads} failed, the previous routes go on serving: {_one_line(problem)}\n")
-        for line in traceback.format_exc().encode("utf-8", "replace").decode().splitlines():
+        for line in _clean(traceback.format_exc()).splitlines():
             KSR.err(f"kemi: {line}\n")
         return old
+    finally:
+        sys.pycache_prefix = bytecode
     KSR.notice(f"kemi: load {_loads}: new routes are serving\n")
     return new
 
@@ -94,4 +101,13 @@ def _is_ours(name: str, module: ModuleType, folder: Path | None) -> bool:
 
 
 def _one_line(problem: BaseException) -> str:
-    return f"{type(problem).__name__}: {' '.join(str(problem).split())}".replace("\0", "")
+    try:
+        text = str(problem)
+    except BaseException:  # noqa: BLE001 - a stranger's __str__
+        text = "(its text cannot be shown)"
+    return _clean(f"{type(problem).__name__}: {' '.join(text.split())}")
+
+
+def _clean(text: str) -> str:
+    """``text`` as KSR.err() takes it, which raises for a NUL or a lone surrogate."""
+    return text.replace("\0", "\\0").encode("utf-8", "replace").decode("utf-8")
