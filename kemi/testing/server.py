@@ -12,6 +12,7 @@ import random
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ from kemi.cli.paths import BOOT_FILE, product_file
 from kemi.testing.process import LOOPBACK, Process, ServerError, free_port, wait_ready
 
 _ATTEMPTS = 5
+_TRANSPORTS = {socket.SOCK_DGRAM: "UDP", socket.SOCK_STREAM: "TCP"}
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
 
 
@@ -88,12 +90,15 @@ class KamailioServer:
         return self._process
 
     def start(self) -> Self:
-        """Start, and return when an OPTIONS is answered. Raises ServerError with the log if that fails."""
+        """Start, and return when OPTIONS is answered over UDP and TCP; else ServerError with the log."""
         for attempt in range(_ATTEMPTS):
             begin = len(self.log_text())
             process = self.launch()
             try:
-                wait_ready(process, self._answers_options, "an answer to OPTIONS")
+                # TCP last, as Kamailio starts it last: from then on all its processes are there.
+                for kind, transport in _TRANSPORTS.items():
+                    ready = partial(self._answers_options, kind)
+                    wait_ready(process, ready, f"an answer to OPTIONS over {transport}")
                 return self
             except ServerError:
                 process.kill()
@@ -153,15 +158,15 @@ class KamailioServer:
         """Wait until the log holds `text` after its first `start` characters; returns the log from there."""
         return self.process.wait_for_log(text, seconds, start)
 
-    def _answers_options(self) -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.settimeout(0.05)
+    def _answers_options(self, kind: socket.SocketKind) -> bool:
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.settimeout(0.05 if kind is socket.SOCK_DGRAM else 1)
             probe.connect((self.address, self.port))
             host, port = probe.getsockname()
             tag = random.randrange(2**32)
             lines = [
                 f"OPTIONS {self.uri} SIP/2.0",
-                f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-ready-{tag}",
+                f"Via: SIP/2.0/{_TRANSPORTS[kind]} {host}:{port};branch=z9hG4bK-ready-{tag}",
                 f"From: <sip:ready@{host}>;tag={tag}",
                 f"To: <{self.uri}>",
                 f"Call-ID: ready-{tag}",
@@ -169,7 +174,6 @@ class KamailioServer:
                 "Max-Forwards: 70",
                 "Content-Length: 0",
             ]
-            with contextlib.suppress(OSError):
-                probe.send("\r\n".join([*lines, "", ""]).encode())
-                return probe.recv(65535).startswith(b"SIP/2.0 ")
-            return False
+            probe.sendall("\r\n".join([*lines, "", ""]).encode())
+            return probe.recv(65535).startswith(b"SIP/2.0 ")
+        return False

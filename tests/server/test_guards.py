@@ -105,9 +105,9 @@ def bob(server: KamailioServer) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def _no_process_dies(server: KamailioServer) -> Iterator[None]:
-    before = {worker.pid for worker in server.workers()}
+    before = [worker.pid for worker in server.workers()]
     yield
-    assert before <= {worker.pid for worker in server.workers()}
+    assert [worker.pid for worker in server.workers()] == before
 
 
 def exception_of(server: KamailioServer, request: Message, last_line: str) -> str:
