@@ -33,16 +33,11 @@ class Gateway:
         return self.outside.address
 
     def behave(self, nat: Nat) -> None:
-        """Load the rules of `nat`, whatever this gateway claims to be; holes that were open are closed."""
+        """Load the rules of `nat`, whatever this gateway claims to be. Flows that are known already go on."""
         namespace = self.outside.namespace
         namespace.nft(nat.ruleset(self.public_address))
         namespace.sysctl("net.netfilter.nf_conntrack_udp_timeout", nat.udp_timeout)
         namespace.sysctl("net.netfilter.nf_conntrack_udp_timeout_stream", nat.udp_timeout)
-
-    def forget(self) -> None:
-        """Forget all mappings, as a router does that is switched off and on."""
-        self.outside.namespace.output(["conntrack", "--flush"])
-        self.outside.namespace.nft(self.nat.ruleset(self.public_address))
 
     def host(self, name: str) -> Host:
         """A new host behind this gateway."""

@@ -24,7 +24,8 @@ from kemi.lab.phone import PUBLIC, Account, Phone
 from kemi.lab.relay import Relay
 from kemi.lab.server import DEFINES, DOMAIN, Server
 
-_PROGRAMS = ("ip", "nft", "conntrack", "ss", "baresip", "kamailio", "turnserver", "turnutils_natdiscovery")
+_PROGRAMS = ("ip", "nft", "ss", "baresip", "kamailio", "turnserver", "turnutils_natdiscovery")
+_MARK = ".kemi-run"
 _proven: set[Nat] = set()
 
 
@@ -41,8 +42,8 @@ def require_root_and_programs() -> None:
 class Lab:
     """Build with its methods inside ``with Lab(run_dir) as lab:``.
 
-    Captures, logs and configuration go to `run_dir`. It is removed after a block without error unless `keep`; after
-    an error it is kept, and the error says where it is.
+    Captures, logs and configuration go to `run_dir`, in place of those of an earlier run. It is removed after a
+    block without error unless `keep`; after an error it is kept, and the error says where it is.
     """
 
     def __init__(self, run_dir: Path, keep: bool = False, on_event: OnEvent = ignore) -> None:
@@ -63,9 +64,7 @@ class Lab:
     def __enter__(self) -> "Lab":
         require_root_and_programs()
         remove_stale()
-        if self.run_dir.exists():
-            shutil.rmtree(self.run_dir)
-        self.run_dir.mkdir(parents=True)
+        self._make_run_dir()
         with contextlib.ExitStack() as stack:
             stack.enter_context(reaper.running())
             self.internet = Internet()
@@ -188,6 +187,17 @@ class Lab:
         with ThreadPoolExecutor(len(PRESETS)) as pool:
             for gateway, _ in zip(unproven, pool.map(self.prove, unproven), strict=True):
                 _proven.add(gateway.nat)
+
+    def _make_run_dir(self) -> None:
+        mark = self.run_dir / _MARK
+        if mark.exists():
+            shutil.rmtree(self.run_dir)
+        elif self.run_dir.exists() and any(self.run_dir.iterdir()):
+            raise LabError(
+                f"{self.run_dir}: expected a new folder, or one of an earlier run; it holds other files"
+            )
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
     def _stop(self) -> None:
         with contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,10 +18,12 @@ from pathlib import Path
 from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 
-PREFIX = "kemi-"
 RUN = Path("/run")
+"""Where a laboratory has a folder of sockets, named like its namespaces: their paths must be short."""
+
 _NETNS = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+_NAME = re.compile(r"kemi-(?P<owner>\d+\.\d+)-\d+(-.+)?")
 _labs = itertools.count(1)
 
 
@@ -37,7 +40,7 @@ def owner(pid: int | None = None) -> str:
 
 def next_prefix() -> str:
     """A prefix for the names of one laboratory of this process: ``kemi-<owner>-<number>-``."""
-    return f"{PREFIX}{owner()}-{next(_labs)}-"
+    return f"kemi-{owner()}-{next(_labs)}-"
 
 
 def is_alive(owner_name: str) -> bool:
@@ -48,23 +51,27 @@ def is_alive(owner_name: str) -> bool:
         return False
 
 
-def _owner_of(name: str) -> str:
-    return name.removeprefix(PREFIX).partition("-")[0]
+def _ours(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("kemi-*") if _NAME.fullmatch(path.name))
+
+
+def _is_stale(path: Path) -> bool:
+    found = _NAME.fullmatch(path.name)
+    return bool(found and not is_alive(found["owner"]))
 
 
 def names() -> list[str]:
     """Names of all laboratory namespaces on this machine, of whatever owner."""
-    return sorted(path.name for path in _NETNS.glob(f"{PREFIX}*-*-*"))
+    return [path.name for path in _ours(_NETNS)]
 
 
 def remove_stale() -> list[str]:
     """Remove namespaces, their processes and socket folders whose owner is gone; returns the names removed."""
-    stale = [name for name in names() if not is_alive(_owner_of(name))]
+    stale = [path.name for path in _ours(_NETNS) if _is_stale(path)]
     for name in stale:
         Namespace(name).remove()
-    for folder in RUN.glob(f"{PREFIX}*-*-*"):
-        if not is_alive(_owner_of(folder.name)):
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in filter(_is_stale, _ours(RUN)):
+        shutil.rmtree(path, ignore_errors=True)
     return stale
 
 

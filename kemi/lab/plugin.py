@@ -1,6 +1,9 @@
 """pytest fixtures for tests of calls across NATs: need root, and import little, since every pytest run loads them."""
 
+import contextlib
+import os
 import re
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +12,6 @@ import pytest
 
 if TYPE_CHECKING:
     from kemi.lab.lab import Lab
-
-_RUNS = Path("runs") / "tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,11 +35,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session")
+def runs_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The folder for the captures and logs of this run of pytest; it goes when nothing is left in it."""
+    folder = request.config.rootpath / "runs" / "tests" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    yield folder
+    with contextlib.suppress(OSError):  # not empty: a test failed
+        folder.rmdir()
+
+
 @pytest.fixture
-def run_dir(request: pytest.FixtureRequest) -> Path:
-    """The folder for this test's captures and logs: ``runs/tests/<test>`` below pytest's root folder."""
-    name = re.sub(r"[^\w.-]+", "-", request.node.nodeid.removesuffix("]")).strip("-")
-    return request.config.rootpath / _RUNS / name
+def run_dir(request: pytest.FixtureRequest, runs_dir: Path) -> Path:
+    """The folder for this test's captures and logs."""
+    name = request.node.nodeid.rpartition("/")[2].removesuffix("]")
+    return runs_dir / re.sub(r"[^\w.-]+", "-", name)
 
 
 @pytest.fixture

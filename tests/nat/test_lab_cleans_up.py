@@ -13,11 +13,11 @@ from kemi.lab import lab as lab_module
 from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.lab import Lab
-from kemi.lab.namespace import Namespace, is_alive, names, owner, remove_stale
+from kemi.lab.namespace import RUN, Namespace, is_alive, names, owner, remove_stale
 from kemi.lab.nat import FULL_CONE
 from kemi.lab.process import Process
 
-# Builds a laboratory with a phone behind a gateway and a program that has a child of its own, then waits.
+# Builds a laboratory with a server and, behind a gateway, a program that has a child of its own; then waits.
 CHILD = """
 import sys
 from pathlib import Path
@@ -26,6 +26,7 @@ from kemi.lab.lab import Lab
 from kemi.lab.process import Process
 
 with Lab(Path(sys.argv[1])) as lab:
+    lab.kamailio()
     host = lab.gateway(FULL_CONE).host("phone")
     Process("parent", ["sh", "-c", "sleep 300 & sleep 300"], host.namespace, lab.run_dir / "parent.log")
     print(lab.internet.prefix, flush=True)
@@ -102,6 +103,20 @@ def test_a_run_folder_is_removed_after_success_unless_it_is_to_be_kept(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_a_run_folder_takes_the_place_of_an_earlier_one_but_of_nothing_else(tmp_path: Path) -> None:
+    for text in ("earlier", "later"):
+        with Lab(tmp_path / "run", keep=True) as lab:
+            (lab.run_dir / text).touch()
+    assert not (tmp_path / "run" / "earlier").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").touch()
+    with pytest.raises(
+        LabError, match=r"mine: expected a new folder, or one of an earlier run; it holds other files"
+    ):
+        Lab(tmp_path / "mine").__enter__()
+    assert (tmp_path / "mine" / "letter").exists()
+
+
 def test_a_laboratory_that_cannot_be_built_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,12 +135,15 @@ def test_a_killed_run_is_cleaned_up_at_once(child: subprocess.Popen[str]) -> Non
     prefix = prefix_of(child)
     namespaces = namespaces_of(child.pid)
     pids = processes_in(namespaces)
-    assert {name.removeprefix(prefix) for name in namespaces} == {"internet", "nat1", "phone"}
-    assert len(pids) >= 2
+    assert {name.removeprefix(prefix) for name in namespaces} == {"internet", "server", "nat1", "phone"}
+    assert len(pids) > 10, "Kamailio alone has more processes"
+    sockets = RUN / prefix.rstrip("-")
+    assert sockets.exists()
     child.kill()
     child.wait()
     wait_until("the namespaces of the killed run to vanish", lambda: not namespaces_of(child.pid), seconds=10)
     assert not [pid for pid in pids if runs(pid)]
+    wait_until("the socket folder of the killed run to vanish", lambda: not sockets.exists(), seconds=5)
 
 
 def test_a_killed_run_whose_reaper_was_killed_is_cleaned_up_by_the_next(

@@ -116,13 +116,3 @@ def test_a_hole_closes_when_nothing_passes_it_for_the_udp_timeout(lab: Lab, udp:
     for hole in holes:
         server.send("too late", hole)
     assert [phone.receive(SILENCE) for phone in phones] == [None] * len(phones)
-
-
-def test_a_gateway_that_was_switched_off_forgets_its_holes(lab: Lab, udp: OpenUdp) -> None:
-    server = udp(lab.internet.host("server", SERVERS), SIP)
-    gateway = lab.gateway(FULL_CONE)
-    phone = udp(gateway.host("phone"), SIP)
-    hole = public_endpoint(phone, server)
-    gateway.forget()
-    server.send("still there?", hole)
-    assert phone.receive(SILENCE) is None
