@@ -72,8 +72,8 @@ def read(settings: Settings) -> Features:
         nat=KSR.kx.ifdef("WITH_NAT"),
         antiflood=KSR.kx.ifdef("WITH_ANTIFLOOD"),
         options_keepalive=KSR.kx.ifdef("WITH_NATSIPPING"),
-        # Loaded by our kamailio.cfg for SQLite only, under the stock file's names for the switches.
-        sqlite=KSR.kx.ifdef("WITH_DATABASE") and not KSR.kx.ifdef("WITH_MYSQL"),
+        # kamailio.cfg defines it where it gives module sqlops a connection to SQLite.
+        sqlite=KSR.kx.ifdef("KEMI_SQLCON"),
     )
     if features.auth and settings.auth.ban.enabled:
         require("auth.ban (set both limits to 0 to do without)", ("htable",))

@@ -1,9 +1,9 @@
 """Patience for SQLite's lock.
 
 SQLite lets one connection write at a time and tells the others at once that the database is locked; each Kamailio
-process has its own connection, so with several workers registrations would fail with 500. Kamailio's db_sqlite has no
-setting to wait (6.1 brings one), but SQLite itself takes it as a statement, and module sqlops, given the same URL as the
-others, speaks through the connection that the process has in common.
+process has its own connection, so with several workers most registrations would fail with 500. The module db_sqlite
+cannot be told to wait (newer ones can, up to 6.0 not), but SQLite takes it as a statement, and module sqlops, given the
+same URL as the others, speaks through the connection that the whole process has in common.
 """
 
 from __future__ import annotations
