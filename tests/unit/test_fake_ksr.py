@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import KSR
 import pytest
 
 from kemi.testing.builders import invite, reply
-from kemi.testing.ksr import FakeKSR
+from kemi.testing.exports import exports
+from kemi.testing.ksr import MODULES, FakeKSR
 from kemi.testing.message import Message
 from kemi.testing.plugin import checked, using
 
@@ -116,6 +119,13 @@ def test_outside_a_test_every_use_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(KSR, "current", None)
     with pytest.raises(RuntimeError, match="outside a test with the fixture 'ksr'"):
         KSR.is_INVITE()
+
+
+def test_the_fake_loads_what_kamailio_cfg_loads() -> None:
+    cfg = (Path(__file__).parents[2] / "kamailio.cfg").read_text()
+    loaded = set(re.findall(r'^loadmodule "(\w+)\.so"', cfg, re.MULTILINE))
+    exporting = {export.module for export in exports("5.6").values()}
+    assert loaded & exporting == MODULES
 
 
 def test_the_plugin_costs_a_test_run_without_fakes_next_to_nothing() -> None:
