@@ -61,6 +61,8 @@ DIGESTS: dict[str, tuple[str, str, str, str]] = {
     "right": ("REGISTER", "alice", "secret", ""),
     "wrong password": ("REGISTER", "alice", "guess", ""),
     "another user": ("REGISTER", "bob", "secret", ""),
+    "another user's own password": ("REGISTER", "bob", "hunter2", ""),
+    "unknown user": ("REGISTER", "mallory", "secret", ""),
     "nonce never issued": ("REGISTER", "alice", "secret", "x"),
     "right with qop": ("REGISTER", "alice", "secret", ""),
     "right in a request": ("MESSAGE", "alice", "secret", ""),
@@ -71,11 +73,14 @@ DIGESTS: dict[str, tuple[str, str, str, str]] = {
 def test_digests_are_checked_like_kamailio_does(oracle: Oracle, sender: socket.socket, label: str) -> None:
     method, user, password, nonce = DIGESTS[label]
     ask: list[Question] = [
+        ("auth_db.auth_check", "example.com", "subscriber", 0),
+        ("auth_db.auth_check", "example.com", "subscriber", 1),
+        ("auth_db.auth_check", "other.example", "subscriber", 1),
         ("auth.pv_auth_check", "example.com", "secret", 0, 0),
         ("auth.pv_auth_check", "example.com", "secret", 0, 1),
         ("auth.consume_credentials",),
     ]
-    scenario = label.replace(" ", "-")
+    scenario = label.replace(" ", "-").replace("'", "")
     challenged = [("auth.auth_challenge", "example.com", 0)]
     oracle.ask(sender, wire(BARE, oracle, f"{scenario}-1"), f"{scenario}-1", [("force_rport",), *challenged])
     sender.settimeout(DEADLINE)

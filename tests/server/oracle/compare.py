@@ -8,10 +8,10 @@ from typing import Any
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server.oracle.messages import Question, Scenario
-from tests.server.oracle.server import Oracle, installed_version
+from tests.server.oracle.server import SUBSCRIBERS, Oracle, installed_version
 
 _MODULES = """
-app_python3 auth corex htable kemix maxfwd nathelper pike pv registrar rr rtpproxy
+app_python3 auth auth_db corex htable kemix maxfwd nathelper pike pv registrar rr rtpproxy
 sanity siputils sl textops textopsx tm tmx usrloc
 """
 MODULES = _MODULES.split()
@@ -25,6 +25,7 @@ def fake_of(oracle: Oracle) -> FakeKSR:
         own=(f"{oracle.address}:5060", "example.com"),
         htables=("ipban",),
     )
+    fake.subscribers = dict(SUBSCRIBERS)
     # The server of the test has no relay: the only answer that the fake cannot work out.
     fake.answer("rtpproxy.rtpproxy_manage", -1)
     return fake

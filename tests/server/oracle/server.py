@@ -7,7 +7,9 @@ import os
 import random
 import re
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from tests.server.oracle.messages import Question
 
 HERE = Path(__file__).parent
 DEADLINE = 10.0
+SQL = Path("/usr/share/kamailio/db_sqlite")
+SUBSCRIBERS = {"alice": "secret", "bob": "hunter2"}
 
 
 class Oracle:
@@ -44,6 +48,8 @@ class Oracle:
             "-E",
         ]
         command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
+        subscribers(folder / "subscribers.sqlite")
+        command += ["-A", f'ORACLE_DB="sqlite:///{folder / "subscribers.sqlite"}"']
         command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -84,6 +90,15 @@ class Oracle:
             self.process.kill()
             self.process.wait()
         self.answers.close()
+
+
+def subscribers(path: Path) -> None:
+    """A database with Kamailio's own tables and `SUBSCRIBERS`, passwords in clear."""
+    with closing(sqlite3.connect(path)) as database, database:
+        for script in ("standard-create.sql", "auth_db-create.sql"):
+            database.executescript((SQL / script).read_text())
+        rows = [(user, "example.com", password) for user, password in SUBSCRIBERS.items()]
+        database.executemany("insert into subscriber (username, domain, password) values (?, ?, ?)", rows)
 
 
 @cache
