@@ -142,6 +142,7 @@ class Lab:
         auto_answer: bool = True,
         expires: int = 3600,
         password: str = "",
+        transport: str = "udp",
     ) -> Phone:
         """A phone whose user the server knows, behind a gateway or on the public internet.
 
@@ -151,7 +152,7 @@ class Lab:
         self.subscribe(name)
         phone = Phone(
             host,
-            Account(name, DOMAIN, password or self._passwords[name], self.server.proxy, expires),
+            Account(name, DOMAIN, password or self._passwords[name], self.server.proxy, expires, transport),
             self.run_dir / "phones" / name,
             tones.tone(next(self._phone_numbers)),
             nat=behind.nat.name if behind else PUBLIC,

@@ -52,6 +52,8 @@ class Account:
     """``address:port`` of the server that everything is sent to."""
     expires: int = 3600
     """Seconds asked for at registration. Between registrations the phone itself sends nothing."""
+    transport: str = "udp"
+    """``tcp``: one connection to the server, for everything in both directions."""
 
     @property
     def uri(self) -> str:
@@ -97,9 +99,10 @@ class Phone:
         """Log in and wait for the answer. Raises LabError when it is a refusal, DeadlineError when there is none."""
         since = self.mark()
         account = self.account
+        outbound = f"sip:{account.proxy};transport={account.transport};lr"
         self.control.command(
             "uanew",
-            f'<{account.uri}>;auth_pass={account.password};outbound="sip:{account.proxy};lr"'
+            f'<{account.uri}>;auth_pass={account.password};outbound="{outbound}"'
             f";regint={account.expires};answermode={self._answermode};audio_codecs=pcma,pcmu",
         )
         event = self.wait_for("REGISTER_OK", "REGISTER_FAIL", seconds=seconds, since=since)
