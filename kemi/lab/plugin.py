@@ -38,6 +38,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def runs_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder for the captures and logs of this run of pytest; it goes when nothing is left in it."""
+    from kemi.lab.errors import LabError
+    from kemi.lab.lab import require_root_and_programs
+
+    try:
+        require_root_and_programs()
+    except LabError as error:
+        pytest.fail(str(error), pytrace=False)
     folder = request.config.rootpath / "runs" / "tests" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
     yield folder
@@ -55,13 +62,8 @@ def run_dir(request: pytest.FixtureRequest, runs_dir: Path) -> Path:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, run_dir: Path) -> "Iterator[Lab]":
     """An empty laboratory; its run folder is kept when the test fails, or with ``--keep-runs``."""
-    from kemi.lab.errors import LabError
-    from kemi.lab.lab import Lab, require_root_and_programs
+    from kemi.lab.lab import Lab
 
-    try:
-        require_root_and_programs()
-    except LabError as error:
-        pytest.fail(str(error), pytrace=False)
     with Lab(run_dir, keep=request.config.getoption("--keep-runs")) as laboratory:
         request.node.stash[_lab] = laboratory
         yield laboratory
