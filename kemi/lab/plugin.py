@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,17 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-_lab: "pytest.StashKey[Lab]" = pytest.StashKey()
+_failed = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    lab = item.stash.get(_lab, None)
-    if lab and report.failed:
-        # The block of the fixture sees no exception: what failed is the test, not the laboratory.
-        lab.keep = True
-        report.sections.append(("laboratory", f"captures and logs: {lab.run_dir}"))
+    folder = getattr(item, "funcargs", {}).get("run_dir")
+    if report.failed and folder:
+        item.stash[_failed] = True
+        report.sections.append(("laboratory", f"captures and logs: {folder}"))
     return report
 
 
@@ -53,17 +53,23 @@ def runs_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run_dir(request: pytest.FixtureRequest, runs_dir: Path) -> Path:
-    """The folder for this test's captures and logs."""
+def run_dir(request: pytest.FixtureRequest, runs_dir: Path) -> Iterator[Path]:
+    """The folder for this test's captures and logs; kept when the test fails, or with ``--keep-runs``."""
     name = request.node.nodeid.rpartition("/")[2].removesuffix("]")
-    return runs_dir / re.sub(r"[^\w.-]+", "-", name)
+    folder = runs_dir / re.sub(r"[^\w.-]+", "-", name)
+    yield folder
+    if not request.config.getoption("--keep-runs") and not request.node.stash.get(_failed, False):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, run_dir: Path) -> "Iterator[Lab]":
-    """An empty laboratory; its run folder is kept when the test fails, or with ``--keep-runs``."""
+    """An empty laboratory, with its captures and logs in `run_dir`."""
     from kemi.lab.lab import Lab
 
-    with Lab(run_dir, keep=request.config.getoption("--keep-runs")) as laboratory:
-        request.node.stash[_lab] = laboratory
-        yield laboratory
+    try:
+        with Lab(run_dir, keep=True) as laboratory:
+            yield laboratory
+    except BaseException:
+        request.node.stash[_failed] = True
+        raise
