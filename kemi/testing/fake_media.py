@@ -1,11 +1,14 @@
 """KSR.rtpproxy: what the relay is asked to do. The relay itself is outside: a test may let it fail.
 
-`ksr.media` lists every request as (command, flags), the command "offer", "answer" or "delete".
+`ksr.media` lists every request as (command, flags), the command "offer", "answer" or "delete"; `ksr.media_sessions`
+holds the Call-IDs that the relay knows, since it refuses an answer without an offer before.
 """
 
 from __future__ import annotations
 
 from kemi.testing.fake import NO, YES, Family
+
+MANAGED = ("INVITE", "ACK", "CANCEL", "BYE", "UPDATE", "PRACK")
 
 
 class Rtpproxy(Family):
@@ -35,18 +38,32 @@ class Rtpproxy(Family):
 
     def _ask(self, command: str, flags: str) -> int:
         self.ksr.media.append((command, flags))
-        return YES
+        call = self.now.message.header("Call-ID") or ""
+        if command == "offer":
+            self.ksr.media_sessions.add(call)
+        if command == "delete":
+            self.ksr.media_sessions.discard(call)
+        return NO if command == "answer" and call not in self.ksr.media_sessions else YES
 
     def _command(self) -> str:
         """What rtpproxy_manage does with this message; "" for nothing."""
         message = self.now.message
-        with_sdp = (message.header("Content-Type") or "").lower().startswith("application/sdp")
-        if message.is_reply:
-            if message.status >= 300:
-                return "delete"
-            return "answer" if with_sdp else ""
-        if message.method in ("BYE", "CANCEL") or self.ksr.route == "failure":
+        method = message.method
+        if method not in MANAGED:
+            return ""
+        if method in ("BYE", "CANCEL") or message.status >= 300:
             return "delete"
-        if with_sdp and message.method in ("INVITE", "UPDATE", "PRACK"):
-            return "offer"
-        return "answer" if with_sdp and message.method == "ACK" else ""
+        if not message.body or not (message.header("Content-Type") or "").lower().startswith(
+            "application/sdp"
+        ):
+            return ""
+        if method == "ACK" or (message.is_reply and method in ("PRACK", "UPDATE")):
+            return "answer"
+        if message.is_reply:
+            # The first SDP of a call whose INVITE had none is the offer; without the transaction nobody can tell.
+            return "offer" if self.now.transaction and not self.now.offer_managed else "answer"
+        if method == "INVITE":
+            self.now.offer_managed = True
+            if self.ksr.route == "failure":
+                return "delete"
+        return "offer"

@@ -107,7 +107,7 @@ class Tm(Family):
         sent = sum(self._send(branch) for branch in [self.now.first, *self.now.branches])
         if self.now.transaction and sent:
             self.now.transaction.relayed, self.now.transaction.failure = True, 0
-            self.ksr.pending = self.now
+            self.ksr.pending.append(self.now)
         return YES if sent else NO_BRANCH
 
     def _send(self, branch: Branch) -> bool:

@@ -62,11 +62,12 @@ class FakeKSR:
         self.replies: list[Reply] = []
         self.relayed: list[Relay] = []
         self.media: list[tuple[str, str]] = []
+        self.media_sessions: set[str] = set()
         self.log: list[LogLine] = []
         self.api = Api(self, "")
         self._handling: Handling | None = None
-        #: The request that was relayed last, as it was then.
-        self.pending: Handling | None = None
+        #: The requests that were relayed, as they were then.
+        self.pending: list[Handling] = []
         self._answers: dict[str, Callable[..., Answer]] = {}
         self._families = {name: family(self) for name, family in fake.families().items()}
 
@@ -93,6 +94,9 @@ class FakeKSR:
             relay = self._relay_of(message)
             self._handling.flags = set(relay.flags)
             self._handling.first.flags = set(relay.branch_flags)
+            request = self._request_of(message)
+            self._handling.transaction = request.transaction
+            self._handling.offer_managed = request.offer_managed
         return self._handling
 
     def fail(self, status: int, *, cancelled: bool = False) -> None:
@@ -100,21 +104,25 @@ class FakeKSR:
 
         Raises RuntimeError if none was relayed.
         """
-        if self.pending is None or self.pending.transaction is None:
+        if not self.pending:
             raise RuntimeError("no transaction to fail: let the request at hand be relayed first")
-        self._handling = self.pending
+        self._handling = self.pending[-1]
         # It runs once: whoever relays again sets it again.
-        self.pending.callbacks.pop("failure_route", None)
-        self.pending.transaction.failure = status
-        self.pending.transaction.relayed = False
+        self._handling.callbacks.pop("failure_route", None)
+        if self._handling.transaction:
+            self._handling.transaction.failure = status
+            self._handling.transaction.relayed = False
         self.route, self.cancelled = "failure", cancelled
 
     def _relay_of(self, reply: Message) -> Relay:
-        key = (reply.header("Call-ID"), reply.header("CSeq"))
         for relay in reversed(self.relayed):
-            if (relay.message.header("Call-ID"), relay.message.header("CSeq")) == key:
+            if _same_request(relay.message, reply):
                 return relay
-        raise RuntimeError(f"no request was relayed with Call-ID {key[0]} and CSeq {key[1]}")
+        call, number = reply.header("Call-ID"), reply.header("CSeq")
+        raise RuntimeError(f"no request was relayed with Call-ID {call} and CSeq {number}")
+
+    def _request_of(self, reply: Message) -> Handling:
+        return next(request for request in reversed(self.pending) if _same_request(request.message, reply))
 
     @property
     def dropped(self) -> bool:
@@ -236,6 +244,10 @@ class Api:
             ksr.misuse.append(ksr.unknown(full))
         ksr.export(full)
         return lambda *args: ksr.call(full, *args)
+
+
+def _same_request(one: Message, other: Message) -> bool:
+    return all(one.header(name) == other.header(name) for name in ("Call-ID", "CSeq"))
 
 
 def _successive(name: str, values: list[Answer]) -> Callable[..., Answer]:

@@ -115,6 +115,7 @@ class Handling:
     transaction: Transaction | None = None
     dropped: bool = False
     credentials_found: bool = False
+    offer_managed: bool = False
 
     @classmethod
     def of(cls, message: Message) -> Handling:

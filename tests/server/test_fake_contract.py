@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from kemi.testing.builders import sdp
 from kemi.testing.exports import exports
 from kemi.testing.fake_auth import authorize
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
-from tests.server.oracle import questions, reading, state
+from kemi.testing.relay import Relay
+from tests.server.oracle import media, questions, reading, state
 from tests.server.oracle.compare import MODULES, ask_fake, both, fake_of, filled_call, wire
 from tests.server.oracle.departures import DEPARTURES, ENDINGS, TO_SENDER
 from tests.server.oracle.messages import BARE, INVITE, Question, Scenario
@@ -23,6 +25,7 @@ SCENARIOS = [
     *questions.method_questions(),
     *questions.nat_questions(),
     *questions.dialog_questions(),
+    *media.media_questions(),
     *reading.reading_questions(),
     *state.state_questions(),
     *state.transactions(),
@@ -32,11 +35,13 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    started = Oracle(tmp_path_factory.mktemp("oracle"))
-    try:
-        yield started
-    finally:
-        started.stop()
+    folder = tmp_path_factory.mktemp("oracle")
+    with Relay(folder) as relay:
+        started = Oracle(folder, relay.control)
+        try:
+            yield started
+        finally:
+            started.stop()
 
 
 @pytest.fixture
@@ -177,7 +182,8 @@ def test_an_answer_is_handled_like_in_kamailio(oracle: Oracle, sender: socket.so
         ("Contact", "<sip:bob@10.0.0.5>"),
         ("X-Ask", answered),
     ]
-    answer.headers += [("Content-Length", "0")]
+    answer.body = sdp() if status == 200 else ""
+    answer.headers += [("Content-Type", "application/sdp"), ("Content-Length", str(len(answer.body)))]
     sender.sendto(bytes(answer), (oracle.address, 5060))
     real += [oracle.await_answer(answered)["answers"], oracle.await_answer(f"{answered}-reply")["answers"]]
 

@@ -243,6 +243,21 @@ MEDIA = {
 def test_the_relay_is_asked_what_the_message_calls_for(ksr: FakeKSR, label: str) -> None:
     message, expected = MEDIA[label]
     ksr.receive(message)
+    ksr.media_sessions.add(message.header("Call-ID") or "")
     code = KSR.rtpproxy.rtpproxy_manage("co")
     assert ksr.media == expected
     assert code == (1 if expected else -1)
+
+
+def test_an_answer_without_an_offer_is_refused_by_the_relay(ksr: FakeKSR) -> None:
+    ksr.receive(reply(200, body=sdp()))
+    assert KSR.rtpproxy.rtpproxy_manage("co") == -1
+
+
+def test_the_first_sdp_of_a_late_offer_is_the_offer(ksr: FakeKSR) -> None:
+    call = invite(with_sdp=False)
+    ksr.receive(call)
+    KSR.tm.t_relay()
+    ksr.receive(reply(200, call, body=sdp()), in_transaction=True)
+    assert KSR.rtpproxy.rtpproxy_manage("co") == 1
+    assert ksr.media == [("offer", "co")]

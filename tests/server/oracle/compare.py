@@ -26,8 +26,6 @@ def fake_of(oracle: Oracle) -> FakeKSR:
         htables=("ipban",),
     )
     fake.subscribers = dict(SUBSCRIBERS)
-    # The server of the test has no relay: the only answer that the fake cannot work out.
-    fake.answer("rtpproxy.rtpproxy_manage", -1)
     return fake
 
 

@@ -47,7 +47,7 @@ DEPARTURES: dict[str, tuple[str, list[Question], list[Question]]] = {
 }
 
 #: Label: status of the callee's answer, calls while it is at hand, the same in its transaction, calls in the failure
-#: callback. Before them the INVITE was relayed with message flag 5 and branch flag 6.
+#: callback. Before them the INVITE was relayed with message flag 5 and branch flag 6. A 200 carries SDP.
 ENDINGS: dict[str, tuple[int, list[Question], list[Question], list[Question]]] = {
     "ringing": (
         180,
@@ -73,6 +73,7 @@ ENDINGS: dict[str, tuple[int, list[Question], list[Question], list[Question]]] =
         ],
         [],
     ),
+    "late-offer": (200, [], [("rtpproxy.rtpproxy_manage", "co")], []),
     "busy": (
         486,
         [("isflagset", 5), ("isbflagset", 6)],

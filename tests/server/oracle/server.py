@@ -27,7 +27,7 @@ SUBSCRIBERS = {"alice": "secret", "bob": "hunter2"}
 class Oracle:
     """A Kamailio on an address of its own (127.0.0.0/8), whose script sends its answers to our socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, relay: str) -> None:
         self.address = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
         self.questions = folder / "questions.json"
         self.log = folder / "kamailio.log"
@@ -50,6 +50,7 @@ class Oracle:
         command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
         subscribers(folder / "subscribers.sqlite")
         command += ["-A", f'ORACLE_DB="sqlite:///{folder / "subscribers.sqlite"}"']
+        command += ["-A", f'ORACLE_RELAY="{relay}"']
         command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
