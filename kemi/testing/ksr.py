@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from kemi.testing import fake
+from kemi.testing.api import Api
 from kemi.testing.exports import Export, exports, known_in, versions
 from kemi.testing.message import Message
 from kemi.testing.state import Call, Contact, Handling, LogLine, Relay, Reply, Transaction
@@ -223,27 +223,6 @@ class FakeKSR:
         near = difflib.get_close_matches(name, self.exports, 3)
         hint = "; did you mean " + " or ".join(f"KSR.{match}" for match in near) + "?" if near else ""
         return f"Kamailio {self.kamailio} has no KSR.{name}{hint}"
-
-
-class Api:
-    """What the code under test sees as ``KSR`` and as its sub-modules (``KSR.sl``)."""
-
-    def __init__(self, ksr: FakeKSR, family: str) -> None:
-        self._ksr = ksr
-        self._family = family
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        ksr = self._ksr
-        full = f"{self._family}.{name}" if self._family else name
-        if not self._family and ksr.has_family(name):
-            self.__dict__[name] = Api(ksr, name)
-            return self.__dict__[name]
-        if not known_in(full):
-            ksr.misuse.append(ksr.unknown(full))
-        ksr.export(full)
-        return lambda *args: ksr.call(full, *args)
 
 
 def _same_request(one: Message, other: Message) -> bool:
