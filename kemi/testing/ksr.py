@@ -42,28 +42,38 @@ class FakeKSR:
         own: Iterable[str] = ("203.0.113.1:5060", "example.com"),
         htables: Iterable[str] = ("ipban", "authban", "authfail", "authok"),
     ) -> None:
+        # What a test prepares.
         self.kamailio = kamailio
         self.exports = exports(kamailio)
         self.modules = {"core", *modules}
+        #: The cfg's ``#!define``s and their values, "" for one without.
         self.defines = dict(defines) if isinstance(defines, Mapping) else dict.fromkeys(defines, "")
         self.own = set(own)
         self.htables: dict[str, dict[str, str | int]] = {name: {} for name in htables}
-        self.htable_expires: dict[tuple[str, str], int] = {}
+        #: Contacts by user, oldest first: the location table.
         self.location: dict[str, list[Contact]] = {}
+        #: Passwords by user: the subscriber table. `nonces` are those that a challenge has issued.
         self.subscribers: dict[str, str] = {}
         self.nonces: set[str] = set()
-        self.variables: dict[str, str | int] = {}
-        self.transactions: list[Transaction] = []
+        #: The object whose callbacks ``t_on_branch`` and its sisters name.
         self.handler: object = None
-        self.route = "request"
-        self.cancelled = False
-        self.misuse: list[str] = []
+        # What a test inspects, in the order it happened.
         self.calls: list[Call] = []
         self.replies: list[Reply] = []
         self.relayed: list[Relay] = []
+        self.log: list[LogLine] = []
+        self.misuse: list[str] = []
+        #: (command, flags) of every request to the relay; Call-IDs of the sessions it has.
         self.media: list[tuple[str, str]] = []
         self.media_sessions: set[str] = set()
-        self.log: list[LogLine] = []
+        #: Seconds by (table, key), as ``sht_setex`` and its sisters were told.
+        self.htable_expires: dict[tuple[str, str], int] = {}
+        #: ``$var(name)``, which outlives the message.
+        self.variables: dict[str, str | int] = {}
+        self.transactions: list[Transaction] = []
+        #: Where the script is: "request", "branch", "onreply" or "failure".
+        self.route = "request"
+        self.cancelled = False
         self.api = Api(self, "")
         self._handling: Handling | None = None
         #: The requests that were relayed, as they were then.
@@ -89,7 +99,7 @@ class FakeKSR:
         callback of its transaction (``in_transaction=True``).
         """
         self._handling = Handling.of(message)
-        self.route = "onreply" if message.is_reply else "request"
+        self.route, self.cancelled = "onreply" if message.is_reply else "request", False
         if in_transaction:
             relay = self._relay_of(message)
             self._handling.flags = set(relay.flags)
