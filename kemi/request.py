@@ -22,22 +22,13 @@ class Credentials(Enum):
     """What came of checking a request's digest (RFC 3261, section 22)."""
 
     GOOD = "good"
-    MISSING = "missing"
-    STALE = "stale"
-    WRONG = "wrong"
-    UNCHECKED = "unchecked"
+    WRONG = "wrong"  # a fresh digest with the wrong password, or of a user who does not exist
+    NONE = "none"  # missing, or nothing that tells of a guess
 
 
-# auth_db's codes; any other (-1) means that no password was compared: an unusable header, a nonce that is not ours
-# (all phones have one after a restart), or a database that does not answer.
-_OUTCOMES = {
-    -2: Credentials.WRONG,  # password
-    -3: Credentials.WRONG,  # user
-    -4: Credentials.STALE,  # nonce expired
-    -5: Credentials.MISSING,
-    -6: Credentials.STALE,  # nonce used twice
-    -8: Credentials.WRONG,  # the digest of one user for another's address: no guess, but no login
-}
+# auth_db's codes for a guess: wrong password, unknown user. All others are what honest phones cause too: no credentials
+# (-5), a nonce that has expired or was used (-4, -6), or one from before a restart, which is an error (-1) to Kamailio.
+_WRONG_CODES = (-2, -3)
 
 
 class Lookup(Enum):
@@ -249,7 +240,7 @@ class Request(Message):
         code = KSR.auth_db.auth_check(realm, SUBSCRIBER_TABLE, 1)
         if code > 0:
             return Credentials.GOOD
-        return _OUTCOMES.get(int(code), Credentials.UNCHECKED)
+        return Credentials.WRONG if int(code) in _WRONG_CODES else Credentials.NONE
 
     def challenge(self, realm: str, *, qop: bool = True) -> None:
         """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3).

@@ -193,6 +193,7 @@ def test_what_every_phone_sends_is_not_counted(server: Server, ksr: FakeKSR) -> 
     for _ in range(5):
         server.receive(register("alice"))
         server.receive(authorize(register("alice"), "alice", "correct horse", nonce="old"))
+        server.receive(authorize(register("alice"), "alice", "correct horse", nonce="from before a restart"))
     assert not ksr.htables[FAILURES]
 
 
