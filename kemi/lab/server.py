@@ -138,7 +138,8 @@ class Server:
     def _answers(self) -> bool:
         self._process.require_running()
         try:
-            self.rpc("core.uptime")
+            # A process killed a moment ago may still take the question, but will not answer it.
+            rpc.call(self.rpc_socket, "core.uptime", timeout=0.5)
         except rpc.RpcError:
             return False
         return True
