@@ -63,11 +63,16 @@ def nat_call(
 
 
 def grid(
-    run_dir: Path, nats: Sequence[Nat] = PRESETS, seconds: float = 5, on_event: OnEvent = ignore
+    run_dir: Path,
+    nats: Sequence[Nat] = PRESETS,
+    seconds: float = 5,
+    ended_by: Side | None = None,
+    on_event: OnEvent = ignore,
 ) -> Iterator[CallResult]:
     """A call for every pair of `nats`, four at a time through one server; results come as they complete.
 
-    Each pair has phones and gateways of its own; caller and callee take turns in hanging up. Raises as `nat_call`.
+    Each pair has phones and gateways of its own. One side hangs up in all calls, or both take turns. Raises as
+    `nat_call`.
     """
     with Lab(run_dir, keep=True, on_event=on_event) as lab:
         lab.kamailio()
@@ -79,7 +84,7 @@ def grid(
                 caller_nat=caller_nat,
                 callee_nat=callee_nat,
                 seconds=seconds,
-                ended_by="caller" if number % 2 else "callee",
+                ended_by=ended_by or ("caller" if number % 2 else "callee"),
                 folder=f"{_slug(caller_nat)}--{_slug(callee_nat)}",
             )
             for number, (caller_nat, callee_nat) in enumerate(itertools.product(nats, nats), start=1)
