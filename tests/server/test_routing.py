@@ -189,3 +189,17 @@ def test_a_retransmission_is_answered_from_memory(alice: Client, bob: Client) ->
     assert [message for message in bob.unread() if message.via != came.via] == []
     bob.reply(came, 486)
     assert alice.final(invite).status == 486
+
+
+def test_a_retransmission_is_not_decided_again(alice: Client, bob: Client) -> None:
+    # By now the decision would be another one: bob is not registered any more.
+    invite = alice.invite(bob.uri)
+    came = bob.expect("INVITE")
+    bob.reply(came, 180)
+    ringing = alice.expect(180)
+    assert bob.register(expires=0).status == 200
+    alice.send(invite)
+    assert alice.receive().headers == ringing.headers
+    bob.reply(came, 486)
+    assert alice.final(invite).status == 486
+    assert bob.register().status == 200
