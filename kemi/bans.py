@@ -36,7 +36,7 @@ class Bans:
         if not self._settings.enabled:
             return ""
         address = request.source_ip
-        user = request.claimed_user
+        user = _user(request)
         if _holds(BANNED, address) and not _holds(LOGINS, f"{address}|{user}"):
             return "address is banned"
         if _holds(BANNED, f"@{user}") and not _holds(LOGINS, f"{request.source}|{user}"):
@@ -48,13 +48,13 @@ class Bans:
         if not self._settings.enabled:
             return
         self._count(request.source_ip, self._settings.failures_per_source, request)
-        self._count(f"@{request.claimed_user}", self._settings.failures_per_user, request)
+        self._count(f"@{_user(request)}", self._settings.failures_per_user, request)
 
     def note_login(self, request: Request) -> None:
         """The password was right: exempt who proved it."""
         if not self._settings.enabled:
             return
-        user = request.claimed_user
+        user = _user(request)
         for key in (f"{request.source_ip}|{user}", f"{request.source}|{user}", request.source):
             KSR.htable.sht_setxi(LOGINS, key, 1, self._settings.remember)
 
@@ -70,8 +70,17 @@ class Bans:
             KSR.htable.sht_rm(FAILURES, key)
             log.warning(
                 f"banned {key} for {self._settings.duration} s after {failures} failed logins, "
-                f"the last from {request.source} as {request.claimed_user}"
+                f"the last from {request.source} as {_user(request)}"
             )
+
+
+def _user(request: Request) -> str:
+    """Who this request logs in as if its password is right: Kamailio demands that the digest is of the user in From.
+
+    Not the digest's user name: a request may hold several digests, and only one is checked. Databases compare names
+    without regard to case (MySQL), and so do bans.
+    """
+    return request.from_user.lower()
 
 
 def _holds(table: str, key: str) -> bool:

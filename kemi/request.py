@@ -22,13 +22,15 @@ class Credentials(Enum):
     """What came of checking a request's digest (RFC 3261, section 22)."""
 
     GOOD = "good"
-    WRONG = "wrong"  # a fresh digest with the wrong password, or of a user who does not exist
+    WRONG = "wrong"  # a fresh digest with the wrong password, of a user who does not exist, or of another than From
     NONE = "none"  # missing, or nothing that tells of a guess
 
 
-# auth_db's codes for a guess: wrong password, unknown user. All others are what honest phones cause too: no credentials
-# (-5), a nonce that has expired or was used (-4, -6), or one from before a restart, which is an error (-1) to Kamailio.
-_WRONG_CODES = (-2, -3)
+# auth_db's codes for a guess: wrong password, unknown user, and the right password of another user than From (or To)
+# names: were that one not counted, the moment of a ban would tell which guess was right. All others are what honest
+# phones cause too: no credentials (-5), a nonce that has expired or was used (-4, -6), or one from before a restart,
+# which is an error (-1) to Kamailio.
+_WRONG_CODES = (-2, -3, -8)
 
 
 class Lookup(Enum):
@@ -132,22 +134,16 @@ class Request(Message):
 
     @property
     def from_user(self) -> str:
-        """The user in the From URI, who claims to call."""
+        """The user in the From URI, who claims to call or to register.
+
+        It is a claim: only :meth:`check_credentials` proves it.
+        """
         return tolerant(KSR.kx.gete_fuser, "$(fU{s.substr,0,30000}{s.encode.hexa})")
 
     @property
     def from_domain(self) -> str:
         """The host of the From URI: the digest realm, as in the stock configuration."""
         return tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
-
-    @property
-    def claimed_user(self) -> str:
-        """Who the request says it is: the digest's user name, else the user of From.
-
-        It is a claim: only :meth:`check_credentials` proves it.
-        """
-        name = tolerant(KSR.kx.gete_au, "$(au{s.substr,0,30000}{s.encode.hexa})")
-        return name or self.from_user
 
     @property
     def original_uri(self) -> str:
