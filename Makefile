@@ -1,6 +1,8 @@
 # The verbs of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# The Python inside Kamailio takes the packages of the first python3 on PATH (pyenv puts its own there).
+export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
 VENV := .venv
 BIN  := $(VENV)/bin

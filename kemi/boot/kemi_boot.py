@@ -49,6 +49,11 @@ def _first_load() -> Handler:
         return _build()
     except BaseException as problem:
         KSR.crit(f"kemi: not started: {_one_line(problem)}\n")
+        if isinstance(problem, ModuleNotFoundError) and problem.name == "yaml":
+            KSR.crit(
+                f"kemi: the Python inside Kamailio, which uses {sys.prefix}, has no PyYAML: apt install python3-yaml; "
+                "if it is installed, start Kamailio with /usr/bin first in PATH, where that Python looks for its home\n"
+            )
         raise
 
 
