@@ -33,4 +33,4 @@ def authorize(request: Message, challenge: Message, user: str, password: str) ->
 
 
 def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
