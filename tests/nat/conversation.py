@@ -36,7 +36,8 @@ def require_silence(call: Call, seconds: float = 1) -> None:
     time.sleep(seconds)  # silence is no event
     for listener in (call.caller, call.callee):
         heard = call.heard_by(listener, since)
-        assert heard.seconds == 0, f"on hold, and yet: {heard}"
+        # A packet or two may have been on its way.
+        assert heard.seconds <= 0.1, f"on hold, and yet: {heard}"
 
 
 def talk(call: Call) -> None:

@@ -125,7 +125,7 @@ def test_a_callee_who_is_busy_releases_the_relay(lab: Lab, alice: Phone, bob: Ph
 
 
 def test_a_callee_who_does_not_answer_stops_ringing(lab: Lab, alice: Phone, bob: Phone) -> None:
-    lab.server.rpc("cfg.set_now_int", "tm", "fr_inv_timer", 1000)  # two minutes in kamailio.cfg
+    lab.server.rpc("cfg.set_now_int", "tm", "fr_inv_timer", 2000)  # two minutes in kamailio.cfg
     call = alice.call(bob)
     call.ringing()
     assert lab.relay.active_sessions() == 1
