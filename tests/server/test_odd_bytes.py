@@ -142,6 +142,7 @@ numbers = itertools.count(1)
 ODD = {
     "latin-1": "caf\udce9 \udcff",
     "one word": "caf\udce9",
+    "a scanner's name": "\udce9 friendly-scanner",
     "NUL": "a\0b",
     "60 kB": "x" * 60_000,
     "60 kB that are not UTF-8": "\udce9" * 60_000,
@@ -213,6 +214,16 @@ def stricter(target: Target, stock: dict[tuple[str, str], list[str]]) -> dict[tu
     if "WITH_AUTH" not in target.server.defines or target.profile == "stock":
         return stock
     return {key: ["404"] if key[0] == "OPTIONS" and "bob" in found else found for key, found in stock.items()}
+
+
+def test_a_scanner_hides_behind_a_nul_from_the_stock_configuration_alone(trio: Trio) -> None:
+    def of(target: Target) -> list[str]:
+        with target.caller("udp") as caller:
+            headers = {"User-Agent": "a\0 friendly-scanner", "CSeq": f"{next(numbers)} OPTIONS"}
+            return answers(target, caller, caller.request("OPTIONS", target.server.uri, headers=headers))
+
+    assert of(trio.stock) == ["200"]
+    assert [of(ours) for ours in trio.ours.values()] == [[], []]
 
 
 def torture() -> list[Path]:
