@@ -11,8 +11,10 @@ NOT_RELAYING = Reply(403, "Not relaying")
 CHALLENGED = Absorb("challenged")
 
 
-def authenticate(request: Request, bans: Bans, *, qop: bool) -> Verdict | None:
-    """Digest for REGISTER and for whoever claims to be one of our users."""
+def authenticate(request: Request, bans: Bans, *, qop: bool, ip_auth: bool) -> Verdict | None:
+    """Digest for REGISTER and for whoever claims to be one of our users, unless the address speaks for itself."""
+    if ip_auth and not request.is_register and request.is_from_trusted_address:
+        return None
     if not (request.is_register or request.is_from_us):
         return None
     if why := bans.refuses(request):
@@ -32,13 +34,16 @@ def authenticate(request: Request, bans: Bans, *, qop: bool) -> Verdict | None:
     return None
 
 
-def refuse_strangers(request: Request, with_auth: bool, *, hide_users: bool) -> Verdict | None:
+def refuse_strangers(request: Request, *, with_auth: bool, ip_auth: bool, hide_users: bool) -> Verdict | None:
     """Not an open relay: a stranger may call our users, and only with authentication may our users call out.
 
     With ``hide_users`` a stranger may not ask who is there and with which phone (OPTIONS, RFC 3261, section 11).
     """
     if with_auth and request.is_from_us:
         return None
-    if not request.is_for_us:
-        return NOT_RELAYING
-    return location.NOT_FOUND if hide_users and with_auth and request.is_options else None
+    asks = hide_users and with_auth and request.is_options
+    if request.is_for_us and not asks:
+        return None
+    if with_auth and ip_auth and not request.is_register and request.is_from_trusted_address:
+        return None
+    return location.NOT_FOUND if request.is_for_us else NOT_RELAYING

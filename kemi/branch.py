@@ -51,3 +51,12 @@ class Failure(Message):
     def reply(self, reply: Reply) -> None:
         """Answer the caller with this instead."""
         KSR.tm.t_reply(reply.code, reply.reason)
+
+    def set_uri(self, uri: str) -> None:
+        """What to try next (serial forking, RFC 3261, section 16.7)."""
+        KSR.resetdsturi()
+        KSR.seturi(uri)
+
+    def relay(self) -> bool:
+        """Send to the request-URI as it is now; False if that failed, and the failure goes to the caller."""
+        return KSR.tm.t_relay() >= 0

@@ -14,6 +14,8 @@ def route(
     request: Request,
     *,
     with_nat: bool,
+    statistics: bool,
+    record_routed: str,
     acknowledge: Callable[[Request], object],
     subscribe: Callable[[Request], Verdict],
 ) -> Verdict:
@@ -21,14 +23,16 @@ def route(
     if request.follow_recorded_route():
         if with_nat:
             nat.follow_alias(request)
+        if statistics:
+            request.update_dialog()
         if request.is_bye:
             request.account(Flag.ACCOUNT, Flag.ACCOUNT_FAILED)
         elif request.is_ack:
             # An ACK goes out without a transaction, so no branch callback will see its SDP (the answer to a late
             # offer, RFC 3261, section 13.2.2.4).
             acknowledge(request)
-        elif request.is_notify:
-            # The notifier's first NOTIFY can come before the answer to SUBSCRIBE (RFC 6665, section 4.4.1).
+        elif request.is_method_in(record_routed):
+            # They make a dialog within the dialog (RFC 6665, section 4.4.1; RFC 3515).
             request.record_route()
         return RELAY
     if request.is_subscribe and request.is_for_us:

@@ -5,8 +5,9 @@ The defines are those of Kamailio's stock configuration. They are read once, whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import KSR
 
@@ -15,66 +16,61 @@ from kemi.settings_file import SettingsError
 
 # Sub-modules of KSR, named as the module that exports them but for those in _LOADED_BY.
 _ALWAYS = ("corex", "hdr", "kx", "maxfwd", "pv", "registrar", "rr", "sanity", "siputils", "sl", "tm", "tmx")
-_NEEDS = {
-    "WITH_AUTH": ("auth", "auth_db"),
-    "WITH_NAT": ("nathelper", "rtpproxy"),
-    "WITH_ANTIFLOOD": ("htable", "pike"),
-}
 _LOADED_BY = {"hdr": "pv", "kx": "kemix"}
 
-# Defines of the stock configuration whose routes are not here. Better no start than a call that goes elsewhere.
-_NOT_SUPPORTED = (
-    "WITH_IPAUTH",
-    "WITH_PRESENCE",
-    "WITH_RTPENGINE",
-    "WITH_RTPRELAY",
-    "WITH_PSTN",
-    "WITH_ALIASDB",
-    "WITH_SPEEDDIAL",
-    "WITH_MULTIDOMAIN",
-    "WITH_TLS",
-    "WITH_JSONRPC",
-    "WITH_BLOCK3XX",
-    "WITH_BLOCK401407",
-    "WITH_VOICEMAIL",
-    "WITH_ACCDB",
-)
+
+def switch(define: str, *modules: str) -> Any:
+    """A field that is True where ``define`` is; its routes need ``modules`` of Kamailio."""
+    return field(default=False, metadata={"define": define, "modules": modules})
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The switches that rules look at."""
+    """The switches that rules look at, each with its define in kamailio.cfg."""
 
-    auth: bool = False
-    nat: bool = False
-    antiflood: bool = False
-    options_keepalive: bool = False
-    sqlite: bool = False
+    auth: bool = switch("WITH_AUTH", "auth", "auth_db")
+    ip_auth: bool = switch("WITH_IPAUTH", "permissions")
+    nat: bool = switch("WITH_NAT", "nathelper")
+    options_keepalive: bool = switch("WITH_NATSIPPING")
+    rtpengine: bool = switch("WITH_RTPENGINE", "rtpengine", "textops")
+    relay_always: bool = switch("WITH_RTPRELAY")
+    antiflood: bool = switch("WITH_ANTIFLOOD", "htable", "pike")
+    presence: bool = switch("WITH_PRESENCE", "presence")
+    rebuild_message: bool = switch("WITH_MSGREBUILD", "textopsx")
+    pstn: bool = switch("WITH_PSTN")
+    alias_db: bool = switch("WITH_ALIASDB", "alias_db")
+    speed_dial: bool = switch("WITH_SPEEDDIAL", "speeddial")
+    voicemail: bool = switch("WITH_VOICEMAIL")
+    block_redirects: bool = switch("WITH_BLOCK3XX")
+    block_challenges: bool = switch("WITH_BLOCK401407")
+    json_rpc: bool = switch("WITH_JSONRPC", "xhttp", "jsonrpcs")
+    # kamailio.cfg defines it where it gives module sqlops a connection to SQLite.
+    sqlite: bool = switch("KEMI_SQLCON", "sqlops")
+    # Not switches of the stock file, but what its newer versions do of themselves.
+    dialog_statistics: bool = field(default=False, metadata={"since": "6.0, module dlgs"})
+    record_route_refer: bool = field(default=False, metadata={"since": "5.8"})
 
 
 def read(settings: Settings) -> Features:
     """The switches as kamailio.cfg defines them.
 
-    Raises SettingsError when a module is missing for one of them, or when one is not supported.
+    Raises SettingsError when a module is missing for one of them.
     """
     require("these routes", _ALWAYS)
-    for define in _NOT_SUPPORTED:
-        if KSR.kx.ifdef(define):
-            raise SettingsError(
-                f"kamailio.cfg: {define}: expected a feature that these routes have, found one that they lack; "
-                "remove the define"
-            )
-    for define, modules in _NEEDS.items():
-        if KSR.kx.ifdef(define):
-            require(define, modules)
+    switched = {}
+    for item in fields(Features):
+        define = item.metadata.get("define")
+        if define and KSR.kx.ifdef(define):
+            require(define, item.metadata["modules"])
+            switched[item.name] = True
     features = Features(
-        auth=KSR.kx.ifdef("WITH_AUTH"),
-        nat=KSR.kx.ifdef("WITH_NAT"),
-        antiflood=KSR.kx.ifdef("WITH_ANTIFLOOD"),
-        options_keepalive=KSR.kx.ifdef("WITH_NATSIPPING"),
-        # kamailio.cfg defines it where it gives module sqlops a connection to SQLite.
-        sqlite=KSR.kx.ifdef("KEMI_SQLCON"),
+        **switched,
+        dialog_statistics=hasattr(KSR, "dlgs"),
+        # 5.8 brought both this function and the change to the stock file.
+        record_route_refer=hasattr(KSR.sl, "send_reply_error"),
     )
+    if features.nat and not features.rtpengine:
+        require("WITH_NAT", ("rtpproxy",))
     if features.auth and settings.auth.ban.enabled:
         require("auth.ban (set both limits to 0 to do without)", ("htable",))
     return features

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kemi import features, log, memory, settings_file, sqlite
 from kemi.branch import Branch, Failure
+from kemi.http import HttpRequest
 from kemi.message import Message
 from kemi.reply import IncomingReply
 from kemi.request import Request
@@ -53,6 +54,7 @@ class Handler:
         self._branch = Branch(self._request)
         self._reply = IncomingReply()
         self._failure = Failure()
+        self._http = HttpRequest()
 
     def child_init(self, rank: int) -> int:
         """Kamailio has forked, or reloaded the routes (then :func:`kemi_boot.mod_init` was first)."""
@@ -109,9 +111,17 @@ class Handler:
     def ksr_on_failure(self, _msg: object) -> int:
         """All branches of an INVITE have failed."""
         try:
-            self.router.on_failure(self._failure)
+            self._carry_out_failure(self.router.on_failure(self._failure))
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(self._failure)
+        return HANDLED
+
+    def ksr_event(self, _msg: object, name: str) -> int:
+        """An event of a module that names this callback in its parameter ``event_callback``."""
+        try:
+            self.router.on_event(name, self._http)
+        except BaseException:  # noqa: BLE001 - the guard itself
+            self._guard(self._http)
         return HANDLED
 
     def _decide(self, request: Request) -> tuple[Rule, Verdict]:
@@ -134,6 +144,18 @@ class Handler:
                 pass
             case _:
                 raise TypeError(f"expected a rule to return a verdict or None, found {verdict!r}")
+
+    def _carry_out_failure(self, verdict: Reply | Relay | None) -> None:
+        match verdict:
+            case None:
+                pass
+            case Reply():
+                self._failure.reply(verdict)
+            case Relay():
+                self._failure.arm(branch=ON_BRANCH, reply=ON_REPLY, failure=ON_FAILURE)
+                self._failure.relay()
+            case _:
+                raise TypeError(f"expected on_failure to return a Reply, RELAY or None, found {verdict!r}")
 
     def _relay(self, request: Request) -> None:
         branch, reply, failure = self.router.callbacks_for(request)

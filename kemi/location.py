@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kemi.flags import Flag
 from kemi.request import Lookup, Request
 from kemi.verdict import RELAY, Reply, Verdict
@@ -9,6 +11,14 @@ from kemi.verdict import RELAY, Reply, Verdict
 NOT_FOUND = Reply(404, "Not Found", stateful=True)
 METHOD_NOT_ALLOWED = Reply(405, "Method Not Allowed", stateful=True)
 ADDRESS_INCOMPLETE = Reply(484, "Address Incomplete")
+
+
+SPEED_DIAL = re.compile(r"[0-9][0-9]")
+
+
+def is_short_number(request: Request) -> bool:
+    """Two digits, which a user may have given a meaning."""
+    return bool(SPEED_DIAL.fullmatch(request.uri_user))
 
 
 def to_registered_contacts(request: Request) -> Verdict:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from kemi import log
 from kemi.branch import Branch, Failure
 from kemi.message import Message
@@ -11,15 +14,49 @@ from kemi.request import Request
 # nat_uac_test: is the media address in the SDP private?
 PRIVATE_SDP = 8
 
-# Flags of rtpproxy_manage: c, o replace the addresses in c= and o=; r trusts the address in the SDP until the first
-# packet shows the real one. A private address is worth nothing to the relay, so there r is left out.
-PRIVATE_ADDRESS = "co"
-PUBLIC_ADDRESS = "cor"
-
 NO_RELAY = -3
 
 
-def relay_request(request: Request | Branch) -> bool:
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A kind of media relay, and how it is told whether the address in the SDP is worth anything."""
+
+    manage: Callable[[Message, str], int]
+    private_address: str
+    public_address: str
+    #: Relay every call (WITH_RTPRELAY), not only those with a NAT.
+    always: bool = False
+
+    def concerns(self, message: Message) -> bool:
+        """Does the media of this message go through the relay?"""
+        return self.always or message.involves_nat
+
+    def handle(self, message: Message) -> bool:
+        """Bring the relay into the message's SDP, or end its session (BYE, CANCEL, failures).
+
+        False if an SDP was there and no relay answered: then it is unchanged, and the log says so.
+        """
+        flags = self.private_address if message.nat_test(PRIVATE_SDP) else self.public_address
+        if self.manage(message, flags) != NO_RELAY:
+            return True
+        log.error(f"no media relay answers: call {message.call_id} ({message.method} from {message.source})")
+        return False
+
+
+def rtpproxy(*, always: bool) -> Engine:
+    """RTPProxy. c, o replace the addresses in c= and o=; r trusts the address in the SDP until the first packet
+    shows the real one, which a private address does not deserve.
+    """
+    return Engine(Message.manage_media, "co", "cor", always)
+
+
+def rtpengine(*, always: bool) -> Engine:
+    """Rtpengine, which trusts the address in the SDP unless told to take the packet's source."""
+    replace = "replace-origin replace-session-connection"
+    return Engine(Message.manage_media_by_rtpengine, f"SIP-source-address {replace}", replace, always)
+
+
+def relay_request(request: Request | Branch, engine: Engine) -> bool:
     """Relay the media of a request on its way out; False if an offer or answer in it goes out unrelayed.
 
     The NAT of the far side is known from the location table at first, later from ``;nat=yes`` in the dialog's route.
@@ -27,9 +64,9 @@ def relay_request(request: Request | Branch) -> bool:
     in_dialog = request.has_to_tag
     if in_dialog and request.dialog_is_nated:
         request.mark_destination_nated()
-    if not request.involves_nat:
+    if not engine.concerns(request):
         return True
-    relayed = _manage(request)
+    relayed = engine.handle(request)
     if isinstance(request, Branch) and not in_dialog:
         request.mark_dialog_nated()
     if in_dialog and request.destination_is_nated:
@@ -37,17 +74,17 @@ def relay_request(request: Request | Branch) -> bool:
     return relayed
 
 
-def relay_reply(reply: IncomingReply) -> bool:
+def relay_reply(reply: IncomingReply, engine: Engine) -> bool:
     """Relay the media of a reply, and have the caller's later requests find a callee behind a NAT."""
-    if not reply.involves_nat:
+    if not engine.concerns(reply):
         return True
-    relayed = _manage(reply)
+    relayed = engine.handle(reply)
     if reply.destination_is_nated and reply.is_first_hop:
         reply.add_contact_alias()
     return relayed
 
 
-def release(failure: Failure, keep_dialogs: bool) -> None:
+def release(failure: Failure, engine: Engine, *, keep_dialogs: bool) -> None:
     """End the relay's session of a call that failed.
 
     A refused re-INVITE leaves the call as it was (RFC 3261, section 14.1), and with ``keep_dialogs`` its media too. The
@@ -58,13 +95,5 @@ def release(failure: Failure, keep_dialogs: bool) -> None:
         return
     if in_dialog and failure.dialog_is_nated:
         failure.mark_destination_nated()
-    if failure.involves_nat:
-        _manage(failure)
-
-
-def _manage(message: Message) -> bool:
-    flags = PRIVATE_ADDRESS if message.nat_test(PRIVATE_SDP) else PUBLIC_ADDRESS
-    if message.manage_media(flags) != NO_RELAY:
-        return True
-    log.error(f"no media relay answers: call {message.call_id} ({message.method} from {message.source})")
-    return False
+    if engine.concerns(failure):
+        engine.handle(failure)

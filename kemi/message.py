@@ -13,6 +13,8 @@ import KSR
 
 from kemi.flags import BranchFlag, Flag
 
+CALLED_USER = "$avp(oexten)"
+
 
 def tolerant(read: Callable[[], object], hexadecimal: str) -> str:
     """The text that ``read`` gives, also where a stranger sent bytes that are not UTF-8.
@@ -62,6 +64,15 @@ class Message:
         return f"{self.source_ip}:{self.source_port}"
 
     @property
+    def called_user(self) -> str:
+        """Who was called first, kept by :meth:`remember_called_user` for the whole transaction; "" before."""
+        return tolerant(lambda: KSR.pv.gete(CALLED_USER), "$(avp(oexten){s.substr,0,30000}{s.encode.hexa})")
+
+    def remember_called_user(self, user: str) -> None:
+        """Keep who was called, since lookups replace the request-URI."""
+        KSR.pv.sets(CALLED_USER, user)
+
+    @property
     def has_to_tag(self) -> bool:
         """True within a dialog (RFC 3261, section 12)."""
         return KSR.siputils.has_totag() > 0
@@ -108,8 +119,22 @@ class Message:
         KSR.set_forward_no_connect()
 
     def manage_media(self, flags: str) -> int:
-        """Let the relay take part in the media of this message; the code of ``rtpproxy_manage``.
+        """Let RTPProxy take part in the media of this message; the code of ``rtpproxy_manage``.
 
         :mod:`kemi.media` turns the code into an outcome: 1 done, -1 nothing to do, -3 no relay answers.
         """
         return int(KSR.rtpproxy.rtpproxy_manage(flags))
+
+    def manage_media_by_rtpengine(self, flags: str) -> int:
+        """The same with rtpengine; -1 says too little there, so an SDP that it leaves alone counts as -3."""
+        code = int(KSR.rtpengine.rtpengine_manage(flags))
+        return -3 if code < 0 and KSR.textops.has_body_type("application/sdp") > 0 else code
+
+    def arm(self, *, branch: str = "", reply: str = "", failure: str = "") -> None:
+        """Name the callbacks of this transaction, each only if no rule has armed another one before."""
+        if branch and KSR.tm.t_is_set("branch_route") < 0:
+            KSR.tm.t_on_branch(branch)
+        if reply and KSR.tm.t_is_set("onreply_route") < 0:
+            KSR.tm.t_on_reply(reply)
+        if failure and KSR.tm.t_is_set("failure_route") < 0:
+            KSR.tm.t_on_failure(failure)

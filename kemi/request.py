@@ -10,8 +10,6 @@ from kemi.flags import BranchFlag, Flag
 from kemi.message import Message, tolerant
 from kemi.verdict import Reply
 
-# Method letters of KSR.is_method_in(): one cheap call instead of a comparison per method.
-RECORD_ROUTED = "IS"  # INVITE SUBSCRIBE
 LOCATION_TABLE = "location"
 SUBSCRIBER_TABLE = "subscriber"
 # A flag of auth_challenge().
@@ -108,11 +106,6 @@ class Request(Message):
         return KSR.is_method_in(letters)
 
     @property
-    def forms_dialog(self) -> bool:
-        """INVITE or SUBSCRIBE: later requests of the dialog must pass here again (RFC 3261, section 16.6)."""
-        return KSR.is_method_in(RECORD_ROUTED)
-
-    @property
     def user_agent(self) -> str:
         """The User-Agent header, "" if there is none."""
         return tolerant(KSR.kx.gete_ua, "$(ua{s.substr,0,30000}{s.encode.hexa})")
@@ -171,6 +164,11 @@ class Request(Message):
     def is_looped(self) -> bool:
         """Did we send this packet ourselves?"""
         return KSR.is_myself_srcip()
+
+    @property
+    def is_from_trusted_address(self) -> bool:
+        """Is the source in group 1 of module permissions' table address, which needs no password?"""
+        return KSR.permissions.allow_source_address(1) > 0
 
     # -- checks of the message -------------------------------------------------------------------------------------
 
@@ -273,6 +271,41 @@ class Request(Message):
             return Lookup.FOUND
         return Lookup.METHOD_NOT_ALLOWED if code == -2 else Lookup.NOT_FOUND
 
+    def look_up_speed_dial(self) -> bool:
+        """Replace the user's short number by what table speed_dial says; False if it says nothing."""
+        return KSR.speeddial.lookup("speed_dial") > 0
+
+    def look_up_alias(self) -> bool:
+        """Replace an alias by what table dbaliases says; False if it is none."""
+        return KSR.alias_db.lookup("dbaliases") > 0
+
+    # -- presence --------------------------------------------------------------------------------------------------
+
+    def rebuild(self) -> bool:
+        """Make the message as changed so far the one that all functions see."""
+        return KSR.textopsx.msg_apply_changes() > 0
+
+    def handle_presence(self) -> None:
+        """Have module presence carry out a PUBLISH or SUBSCRIBE and answer it, within a transaction."""
+        if self.is_publish:
+            KSR.presence.handle_publish()
+        else:
+            KSR.presence.handle_subscribe()
+        KSR.tm.t_release()
+        self.taken = True
+
+    # -- statistics of dialogs (module dlgs) -----------------------------------------------------------------------
+
+    def count_dialog(self) -> None:
+        """A call begins."""
+        caller = tolerant(KSR.kx.get_furi, "$(fu{s.substr,0,30000}{s.encode.hexa})")
+        callee = tolerant(KSR.kx.get_turi, "$(tu{s.substr,0,30000}{s.encode.hexa})")
+        KSR.dlgs.dlgs_init(caller, callee, f"srcip={self.source_ip}")
+
+    def update_dialog(self) -> None:
+        """A request of a call: the statistics follow its state."""
+        KSR.dlgs.dlgs_update()
+
     # -- flags and headers -----------------------------------------------------------------------------------------
 
     def mark_source_nated(self) -> None:
@@ -283,6 +316,10 @@ class Request(Message):
         """Have module acc log this transaction."""
         for flag in flags:
             KSR.setflag(flag)
+
+    def set_uri(self, uri: str) -> None:
+        """Send the request to another address."""
+        KSR.seturi(uri)
 
     def append_header(self, name: str, value: str) -> None:
         """Add a header to the request as it is forwarded."""
@@ -305,15 +342,6 @@ class Request(Message):
         """Answer with the code of the last error inside Kamailio, 500 if there was none."""
         KSR.sl.sl_reply_error()
         self.taken = True
-
-    def arm(self, *, branch: str = "", reply: str = "", failure: str = "") -> None:
-        """Name the callbacks of this transaction, each only if no rule has armed another one before."""
-        if branch and KSR.tm.t_is_set("branch_route") < 0:
-            KSR.tm.t_on_branch(branch)
-        if reply and KSR.tm.t_is_set("onreply_route") < 0:
-            KSR.tm.t_on_reply(reply)
-        if failure and KSR.tm.t_is_set("failure_route") < 0:
-            KSR.tm.t_on_failure(failure)
 
     def relay(self) -> bool:
         """Forward now; False if no branch could be sent."""

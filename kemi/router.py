@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemi import auth, dialog, location, media, nat, presence, registrar, screen
+from kemi import auth, dialog, gateway, http, location, media, nat, presence, registrar, screen, voicemail
 from kemi.bans import Bans
 from kemi.branch import Branch, Failure
 from kemi.features import Features
@@ -17,7 +17,7 @@ from kemi.flags import Flag
 from kemi.reply import IncomingReply
 from kemi.request import Request, Transaction
 from kemi.settings import Settings
-from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Drop, Reply, Verdict
+from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Drop, Relay, Reply, Verdict
 
 Rule = Callable[[Request], Verdict | None]
 
@@ -25,6 +25,7 @@ SCANNER = Drop("scanner")
 RETRANSMISSION = Absorb("retransmission")
 TOO_MANY_HOPS = Reply(483, "Too Many Hops")
 NO_MEDIA_RELAY = Reply(503, "No media relay")
+BLOCKED = Reply(404, "Not found")
 
 # Module sanity's checks of a reply, as in the stock file.
 REPLY_CHECKS = 17604
@@ -40,10 +41,15 @@ class Router:
         self.bans = Bans(settings.auth.ban)
         self._is_scanner = screen.scanner_matcher(settings.screen.scanners)
         self._nat_tests = settings.nat.bits
-        # UPDATE is U, PRACK is E in Kamailio's is_method_in().
+        engine = media.rtpengine if features.rtpengine else media.rtpproxy
+        self._engine = engine(always=features.relay_always)
+        # UPDATE is U, PRACK is E, REFER is F in Kamailio's is_method_in().
         prack = "E" if settings.media.prack else ""
+        refer = "F" if features.record_route_refer else ""
         self._branch_methods = "IBSU" + prack
         self._reply_methods = "ISU" + prack
+        self._dialog_forming = "IS" + refer
+        self._dialog_forming_in_dialog = "N" + refer
 
     def start(self, rank: int) -> None:
         """Called once in every Kamailio process before its first message, and after a reload.
@@ -72,6 +78,10 @@ class Router:
             self.presence,  # PUBLISH and SUBSCRIBE
             self.register,  # where a phone is
             self.refuse_incomplete_address,  # nobody named
+            self.count_dialog,  # statistics
+            self.to_pstn,  # telephone numbers
+            self.expand_speed_dial,  # two digits for a longer address
+            self.resolve_alias,  # another name for a user
             self.to_registered_contacts,  # where the callee's phones are
         )
 
@@ -114,6 +124,8 @@ class Router:
         """A CANCEL follows its INVITE (RFC 3261, section 16.10); one without an INVITE goes nowhere."""
         if not request.is_cancel:
             return None
+        if self.features.dialog_statistics:
+            request.update_dialog()
         return RELAY if request.match_transaction() is Transaction.MATCHED else ABSORB
 
     def absorb_retransmission(self, request: Request) -> Verdict | None:
@@ -132,6 +144,8 @@ class Router:
         return dialog.route(
             request,
             with_nat=self.features.nat,
+            statistics=self.features.dialog_statistics,
+            record_routed=self._dialog_forming_in_dialog,
             acknowledge=self.on_acknowledge,
             subscribe=self._subscribe_in_dialog,
         )
@@ -142,19 +156,26 @@ class Router:
     # -- initial requests
 
     def authenticate(self, request: Request) -> Verdict | None:
-        """Challenge REGISTER and callers who claim to be ours (WITH_AUTH)."""
+        """Challenge REGISTER and callers who claim to be ours (WITH_AUTH), but no trusted address (WITH_IPAUTH)."""
         if not self.features.auth:
             return None
-        return auth.authenticate(request, self.bans, qop=self.settings.auth.qop)
+        return auth.authenticate(
+            request, self.bans, qop=self.settings.auth.qop, ip_auth=self.features.ip_auth
+        )
 
     def refuse_strangers(self, request: Request) -> Verdict | None:
         """403 for requests from strangers to strangers, 404 for strangers who ask after our users."""
-        return auth.refuse_strangers(request, self.features.auth, hide_users=self.settings.screen.hide_users)
+        return auth.refuse_strangers(
+            request,
+            with_auth=self.features.auth,
+            ip_auth=self.features.ip_auth,
+            hide_users=self.settings.screen.hide_users,
+        )
 
     def record_route(self, request: Request) -> Verdict | None:
         """Take away routes that the caller wrote, stay in the path of the dialog, account for calls."""
         request.remove_routes()
-        if request.forms_dialog:
+        if request.is_method_in(self._dialog_forming):
             request.record_route()
         if request.is_invite:
             request.account(Flag.ACCOUNT)
@@ -165,8 +186,14 @@ class Router:
         return None if request.is_for_us else location.to_foreign_domain(request)
 
     def presence(self, request: Request) -> Verdict | None:
-        """PUBLISH and SUBSCRIBE: there is no presence server here."""
-        return presence.refuse(request) if request.is_publish or request.is_subscribe else None
+        """PUBLISH and SUBSCRIBE: to the presence server (WITH_PRESENCE), 404 without one."""
+        if not (request.is_publish or request.is_subscribe):
+            return None
+        if presence.asks_for_messages(request):
+            return self._to_voicemail(request) or presence.NO_VOICEMAIL
+        if self.features.presence:
+            return presence.serve(request, rebuild=self.features.rebuild_message)
+        return presence.refuse(request)
 
     def register(self, request: Request) -> Verdict | None:
         """Store where a phone is."""
@@ -176,9 +203,39 @@ class Router:
         """484 for a request to nobody."""
         return None if request.has_uri_user else location.ADDRESS_INCOMPLETE
 
+    def count_dialog(self, request: Request) -> Verdict | None:
+        """Statistics of calls, where Kamailio has them (module dlgs)."""
+        if self.features.dialog_statistics and request.is_invite:
+            request.count_dialog()
+        return None
+
+    def to_pstn(self, request: Request) -> Verdict | None:
+        """Telephone numbers go to the gateway (WITH_PSTN)."""
+        return gateway.to_pstn(request) if self.features.pstn else None
+
+    def expand_speed_dial(self, request: Request) -> Verdict | None:
+        """A caller's own short numbers (WITH_SPEEDDIAL)."""
+        if self.features.speed_dial and location.is_short_number(request) and request.look_up_speed_dial():
+            return self.to_foreign_domain(request)
+        return None
+
+    def resolve_alias(self, request: Request) -> Verdict | None:
+        """Other names of our users (WITH_ALIASDB)."""
+        if self.features.alias_db and request.look_up_alias():
+            return self.to_foreign_domain(request)
+        return None
+
     def to_registered_contacts(self, request: Request) -> Verdict | None:
-        """Relay to the callee's phones, 404 if there are none."""
-        return location.to_registered_contacts(request)
+        """Relay to the callee's phones; to voicemail (WITH_VOICEMAIL) or 404 if there are none."""
+        if self.features.voicemail:
+            request.remember_called_user(request.uri_user)
+        verdict = location.to_registered_contacts(request)
+        if isinstance(verdict, Reply):
+            return self._to_voicemail(request) or verdict
+        return verdict
+
+    def _to_voicemail(self, request: Request) -> Verdict | None:
+        return voicemail.to_mailbox(request) if self.features.voicemail else None
 
     # -- on the way out, and the way back
 
@@ -197,14 +254,14 @@ class Router:
         """Each copy of a request just before it is sent: relay its media, mark its dialog (MANAGE_BRANCH)."""
         if not self.features.nat:
             return
-        relayed = media.relay_request(branch)
+        relayed = media.relay_request(branch, self._engine)
         if not relayed and branch.may_offer_media and self.settings.media.unavailable == "reject":
             branch.refuse(NO_MEDIA_RELAY)
 
     def on_acknowledge(self, request: Request) -> None:
         """The ACK to a 2xx is sent without a transaction, so it passes here instead of :meth:`on_branch`."""
         if self.features.nat:
-            media.relay_request(request)
+            media.relay_request(request, self._engine)
 
     def on_any_reply(self, reply: IncomingReply) -> None:
         """Every reply that comes in, before it finds its transaction (reply_route)."""
@@ -214,9 +271,24 @@ class Router:
     def on_reply(self, reply: IncomingReply) -> None:
         """A reply within its transaction: relay its media, remember where the callee really is (MANAGE_REPLY)."""
         if self.features.nat and reply.is_success_or_progress:
-            media.relay_reply(reply)
+            media.relay_reply(reply, self._engine)
 
-    def on_failure(self, failure: Failure) -> None:
-        """No branch succeeded: end the relay's session (MANAGE_FAILURE)."""
+    def on_failure(self, failure: Failure) -> Reply | Relay | None:
+        """No branch succeeded: end the relay's session, hide some answers, try voicemail (MANAGE_FAILURE).
+
+        A Reply goes to the caller instead of the failure, RELAY tries the request-URI set here; None lets it fail.
+        """
         if self.features.nat:
-            media.release(failure, keep_dialogs=self.settings.media.keep_on_failed_reinvite)
+            media.release(failure, self._engine, keep_dialogs=self.settings.media.keep_on_failed_reinvite)
+        if failure.is_cancelled:
+            return None
+        if self.features.block_redirects and failure.has_status("3[0-9][0-9]"):
+            return BLOCKED
+        if self.features.block_challenges and failure.has_status("401|407"):
+            return BLOCKED
+        return voicemail.instead_of_failure(failure) if self.features.voicemail else None
+
+    def on_event(self, name: str, http_request: http.HttpRequest) -> None:
+        """An event_route of a module whose ``event_callback`` is "ksr_event", such as ``dispatcher:dst-down``."""
+        if name == http.EVENT and self.features.json_rpc:
+            http.serve(http_request)

@@ -27,6 +27,17 @@ SETS = (
     "dispatcher",
 )
 
+# What the stock configuration asks to add for WITH_ACCDB, and kamailio.cfg writes there (acc's parameter db_extra).
+ACC_TABLES = ("acc", "missed_calls")
+ACC_COLUMNS = {
+    "src_user": "VARCHAR(64)",
+    "src_domain": "VARCHAR(128)",
+    "src_ip": "VARCHAR(64)",
+    "dst_ouser": "VARCHAR(64)",
+    "dst_user": "VARCHAR(64)",
+    "dst_domain": "VARCHAR(128)",
+}
+
 _CREATE_TABLE = re.compile(r"CREATE TABLE [`\"]?(\w+)", re.IGNORECASE)
 _VERSION = re.compile(
     r"INSERT INTO [`\"]?version[`\"]?\s.*VALUES\s*\('(\w+)'\s*,\s*'?(\d+)", re.IGNORECASE | re.DOTALL
@@ -57,6 +68,12 @@ def read_tables(engine: str, sets: Sequence[str] = SETS) -> list[Table]:
             )
             raise DatabaseError(f"{file}: no such file; this Kamailio has the sets {known}")
         tables += _read_file(file)
+    for table in tables:
+        if table.name in ACC_TABLES:
+            table.statements += [
+                f"ALTER TABLE {table.name} ADD COLUMN {column} {kind} NOT NULL DEFAULT ''"
+                for column, kind in ACC_COLUMNS.items()
+            ]
     return tables
 
 

@@ -96,3 +96,9 @@ def _export(name: str, signature: str) -> Export:
     module = match["module"] or _table()["modules"].get(family, family)
     params = tuple(match["params"].split(",")) if match["params"] else ()
     return Export(name, params, match["returns"], module)
+
+
+@cache
+def is_family(name: str) -> bool:
+    """Does some version, with some module loaded, have a sub-module ``KSR.name``?"""
+    return any(full.startswith(f"{name}.") for version in versions() for full in exports(version))

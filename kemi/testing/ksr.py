@@ -14,8 +14,9 @@ from kemi.testing.state import Call, Contact, Handling, LogLine, Relay, Reply, T
 
 #: What the library's own kamailio.cfg loads, with everything switched on, as far as it exports functions.
 _MODULES = """
-acc app_python3 auth auth_db corex counters debugger htable jsonrpcs kemix kex maxfwd nathelper pike pv registrar rr
-rtpproxy sanity siputils sl sqlops textops textopsx tm tmx xlog
+acc alias_db app_python3 auth auth_db corex counters debugger domain htable jsonrpcs kemix kex
+maxfwd nathelper permissions pike presence presence_xml pv registrar rr rtpengine rtpproxy sanity
+siputils sl speeddial sqlops textops textopsx tls tm tmx xhttp xlog
 """
 MODULES = frozenset(_MODULES.split())
 
@@ -70,6 +71,8 @@ class FakeKSR:
         self.htable_expires: dict[tuple[str, str], int] = {}
         #: ``$var(name)``, which outlives the message.
         self.variables: dict[str, str | int] = {}
+        #: What kamailio.cfg declares for the routes, as {"pstn.gw_ip": "203.0.113.5"}: $sel(cfg_get.pstn.gw_ip).
+        self.custom: dict[str, str] = {}
         self.transactions: list[Transaction] = []
         #: Where the script is: "request", "branch", "onreply" or "failure".
         self.route = "request"

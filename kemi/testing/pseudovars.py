@@ -93,8 +93,9 @@ READ: dict[str, Callable[[FakeKSR], Value]] = {
     "au": lambda ksr: credentials(ksr, "username"),
     "ar": lambda ksr: credentials(ksr, "realm"),
     "cl": lambda ksr: int(ksr.now.message.header("Content-Length") or 0),
+    "hu": lambda ksr: ksr.now.message.uri,
 }
-KEYED = ("avp", "var", "hdr", "sht", "def")
+KEYED = ("avp", "var", "hdr", "sht", "def", "sel")
 
 
 def source_uri(ksr: FakeKSR) -> str:
@@ -129,6 +130,8 @@ def _keyed(ksr: FakeKSR, name: str, key: str) -> Value:
         return ksr.now.message.header(key)
     if name == "def":
         return ksr.defines.get(key)
+    if name == "sel":
+        return ksr.custom.get(key.removeprefix("cfg_get."), "")
     table, _, entry = key.partition("=>")
     return ksr.htables[table].get(entry)
 

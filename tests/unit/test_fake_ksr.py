@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[str, tuple[str | int, ...], type[Exception], str]] = {
         AttributeError,
         "only since Kamailio 5.7; this is 5.6",
     ),
-    "not loaded": ("presence.handle_subscribe", (), AttributeError, 'loadmodule "presence.so"'),
+    "not loaded": ("dialog.dlg_manage", (), AttributeError, 'loadmodule "dialog.so"'),
     "too few": ("sl.sl_send_reply", (200,), TypeError, "expected 2 arguments, found 1"),
     "too many": ("is_INVITE", (1,), TypeError, "expected 0 arguments, found 1"),
     "text for a number": ("setflag", ("5",), TypeError, "argument 1: expected int, found '5'"),
@@ -125,7 +125,8 @@ def test_the_fake_loads_what_kamailio_cfg_loads() -> None:
     cfg = (Path(__file__).parents[2] / "kamailio.cfg").read_text()
     loaded = set(re.findall(r'^loadmodule "(\w+)\.so"', cfg, re.MULTILINE))
     exporting = {export.module for export in exports("5.6").values()}
-    assert loaded & exporting == MODULES
+    only_newer = {"dlgs"}  # the stock file loads it from 6.0 on
+    assert loaded & exporting - only_newer == MODULES
 
 
 def test_the_plugin_costs_a_test_run_without_fakes_next_to_nothing() -> None:

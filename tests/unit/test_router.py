@@ -36,6 +36,10 @@ def test_the_rules_stand_in_the_stock_order() -> None:
         "presence",
         "register",
         "refuse_incomplete_address",
+        "count_dialog",
+        "to_pstn",
+        "expand_speed_dial",
+        "resolve_alias",
         "to_registered_contacts",
     ]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from kemi import features
 from kemi.cli.settings import reference
+from kemi.features import Features
 from kemi.settings import Settings, profile
 from kemi.settings_file import SettingsError, load, parse
-from kemi.testing.ksr import FakeKSR
+from kemi.testing.ksr import MODULES, FakeKSR
+from kemi.testing.plugin import using
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -104,7 +107,6 @@ def test_a_define_without_its_module_is_named(ksr: FakeKSR) -> None:
     ksr.modules -= {"nathelper"}
     with pytest.raises(SettingsError) as caught:
         features.read(Settings())
-    ksr.misuse.clear()  # it was asked for on purpose
     assert str(caught.value) == (
         "kamailio.cfg: WITH_NAT: expected module 'nathelper' to be loaded, found that it is not; "
         'add: loadmodule "nathelper.so"'
@@ -116,14 +118,26 @@ def test_bans_need_their_module(ksr: FakeKSR) -> None:
     ksr.modules -= {"htable"}
     with pytest.raises(SettingsError, match=r"auth\.ban .*expected module 'htable' to be loaded"):
         features.read(Settings())
-    ksr.misuse.clear()  # it was asked for on purpose
     assert features.read(profile("stock")).auth
 
 
-def test_a_define_that_is_not_supported_stops_the_start(ksr: FakeKSR) -> None:
-    ksr.defines = {"WITH_PSTN": ""}
-    with pytest.raises(SettingsError, match=r"WITH_PSTN: .* remove the define"):
-        features.read(Settings())
+def test_each_switch_is_read_from_its_define(ksr: FakeKSR) -> None:
+    defines = {item.name: item.metadata["define"] for item in fields(Features) if "define" in item.metadata}
+    for name, define in defines.items():
+        ksr.defines = {define: ""}
+        on = {other for other in defines if getattr(features.read(Settings()), other)}
+        assert on == {name}
+
+
+def test_what_newer_versions_do_is_found_out(ksr: FakeKSR) -> None:
+    assert not features.read(Settings()).dialog_statistics
+    assert not features.read(Settings()).record_route_refer
+
+
+def test_what_newer_versions_do_is_found_there() -> None:
+    with using(FakeKSR("6.0", modules=[*MODULES, "dlgs"])):
+        assert features.read(Settings()).dialog_statistics
+        assert features.read(Settings()).record_route_refer
 
 
 @pytest.mark.parametrize("value", ['"/etc/kamailio/kemi.yaml"', "/etc/kamailio/kemi.yaml"])
