@@ -146,6 +146,9 @@ def test_a_start_hook_that_raises_stops_the_start(start: Servers) -> None:
         ("WITH_AUTH", "auth_db", "WITH_AUTH"),
         ("WITH_AUTH", "htable", "auth.ban (set both limits to 0 to do without)"),
         ("WITH_ANTIFLOOD", "pike", "WITH_ANTIFLOOD"),
+        ("WITH_IPAUTH", "permissions", "WITH_IPAUTH"),
+        ("WITH_ALIASDB", "alias_db", "WITH_ALIASDB"),
+        ("WITH_SPEEDDIAL", "speeddial", "WITH_SPEEDDIAL"),
         ("WITH_SERVER_VERSION", "sanity", "these routes"),
         ("WITH_SERVER_VERSION", "tmx", "these routes"),
     ],
@@ -177,15 +180,6 @@ def test_kemi_without_module_kemix_says_so(start: Servers, tmp_path: Path) -> No
     cfg = tmp_path / "kamailio.cfg"
     cfg.write_text(without_module(product_file("kamailio.cfg").read_text(), "kemix"))
     assert "expected module 'kemix' to be loaded" in refusal(start.make(cfg=cfg))
-
-
-@pytest.mark.parametrize("define", ["WITH_PSTN", "WITH_TLS", "WITH_MULTIDOMAIN", "WITH_BLOCK401407"])
-def test_a_feature_of_the_stock_configuration_that_is_lacking_stops_the_start(
-    start: Servers, define: str
-) -> None:
-    reason = refusal(start.make(define))
-    assert f"kamailio.cfg: {define}: expected a feature that these routes have, found one" in reason
-    assert "remove the define" in reason
 
 
 def test_the_same_server_starts_once_the_settings_are_right(start: Servers) -> None:
