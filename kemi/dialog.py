@@ -16,7 +16,6 @@ def route(
     with_nat: bool,
     statistics: bool,
     record_routed: str,
-    acknowledge: Callable[[Request], object],
     subscribe: Callable[[Request], Verdict],
 ) -> Verdict:
     """Send a request with a To-tag along the route that its dialog recorded, and nowhere else."""
@@ -27,10 +26,6 @@ def route(
             request.update_dialog()
         if request.is_bye:
             request.account(Flag.ACCOUNT, Flag.ACCOUNT_FAILED)
-        elif request.is_ack:
-            # An ACK goes out without a transaction, so no branch callback will see its SDP (the answer to a late
-            # offer, RFC 3261, section 13.2.2.4).
-            acknowledge(request)
         elif request.is_method_in(record_routed):
             # They make a dialog within the dialog (RFC 6665, section 4.4.1; RFC 3515).
             request.record_route()

@@ -158,6 +158,8 @@ class Handler:
                 raise TypeError(f"expected on_failure to return a Reply, RELAY or None, found {verdict!r}")
 
     def _relay(self, request: Request) -> None:
+        if request.is_ack and request.follows_route:
+            self._acknowledge(request)
         branch, reply, failure = self.router.callbacks_for(request)
         request.arm(
             branch=ON_BRANCH if branch else "",
@@ -169,6 +171,12 @@ class Handler:
                 request.reply_as_is(request.refusal)
             else:
                 request.reply_error()
+
+    def _acknowledge(self, request: Request) -> None:
+        try:
+            self.router.on_acknowledge(request)
+        except BaseException:  # noqa: BLE001 - without its ACK the call would end
+            self._guard(request)
 
     def _refuse(self) -> None:
         request = self._request

@@ -50,7 +50,7 @@ class Transaction(Enum):
 class Request(Message):
     """The request that Kamailio is processing now. One object serves all requests of a process."""
 
-    __slots__ = ("refusal", "taken")
+    __slots__ = ("follows_route", "refusal", "taken")
 
     def __init__(self) -> None:
         self.begin()
@@ -59,6 +59,8 @@ class Request(Message):
         """Forget the previous request. The handler calls it once per request."""
         #: True once something has answered or relayed the request: from then on a failing rule must not answer 500.
         self.taken = False
+        #: True once :meth:`follow_recorded_route` has found the dialog's route.
+        self.follows_route = False
         #: What to answer when no branch could be sent, set by a branch rule that refuses its branch.
         self.refusal: Reply | None = None
 
@@ -208,7 +210,8 @@ class Request(Message):
 
     def follow_recorded_route(self) -> bool:
         """Take the route that the dialog recorded (RFC 3261, section 16.4); False if it does not lead through us."""
-        return KSR.rr.loose_route() > 0
+        self.follows_route = KSR.rr.loose_route() > 0
+        return self.follows_route
 
     def record_route(self) -> None:
         """Stay in the path of the dialog (RFC 3261, section 16.6, step 4)."""

@@ -146,7 +146,6 @@ class Router:
             with_nat=self.features.nat,
             statistics=self.features.dialog_statistics,
             record_routed=self._dialog_forming_in_dialog,
-            acknowledge=self.on_acknowledge,
             subscribe=self._subscribe_in_dialog,
         )
 
@@ -259,7 +258,11 @@ class Router:
             branch.refuse(NO_MEDIA_RELAY)
 
     def on_acknowledge(self, request: Request) -> None:
-        """The ACK to a 2xx is sent without a transaction, so it passes here instead of :meth:`on_branch`."""
+        """An ACK just before it is sent along its dialog's route.
+
+        It goes out without a transaction, so :meth:`on_branch` does not see its SDP, the answer to a late offer
+        (RFC 3261, section 13.2.2.4).
+        """
         if self.features.nat:
             media.relay_request(request, self._engine)
 

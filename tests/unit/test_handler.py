@@ -124,6 +124,18 @@ def test_a_branch_callback_that_raises_lets_the_call_go_on(make_server: MakeServ
     assert len(ksr.relayed) == 1
 
 
+class BreaksItsAck(Router):
+    def on_acknowledge(self, request: Request) -> None:
+        raise ZeroDivisionError
+
+
+def test_an_ack_goes_on_whatever_its_callback_does(make_server: MakeServer, ksr: FakeKSR) -> None:
+    server = make_server("WITH_NAT", router=BreaksItsAck)
+    server.receive(in_dialog("ACK"))
+    assert len(ksr.relayed) == 1
+    assert server.handler.exceptions == 1
+
+
 def test_the_next_request_is_served_after_an_exception(make_server: MakeServer) -> None:
     server = make_server(router=FailsOnce)
     codes = []
