@@ -23,6 +23,7 @@ RUN = Path("/run")
 
 _NETNS = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+_ENDED = "ZX"
 _NAME = re.compile(r"kemi-(?P<owner>\d+\.\d+)-\d+(-.+)?")
 _labs = itertools.count(1)
 
@@ -34,8 +35,11 @@ def owner(pid: int | None = None) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError as error:
         raise ProcessLookupError(f"no process {pid}") from error
-    start_time = stat.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted after the command's name
-    return f"{pid}.{start_time}"
+    # Fields 3 (state) and 22 (start time) of proc(5), which follow the command's name.
+    state, *rest = stat.rpartition(")")[2].split()
+    if state in _ENDED:
+        raise ProcessLookupError(f"process {pid} has ended; only its parent has not taken note yet")
+    return f"{pid}.{rest[18]}"
 
 
 def next_prefix() -> str:

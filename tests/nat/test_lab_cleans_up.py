@@ -175,6 +175,14 @@ def test_an_owner_is_known_by_more_than_a_process_id() -> None:
     assert not is_alive("no owner")
 
 
+def test_an_owner_has_gone_when_it_ends_not_when_its_parent_takes_note(child: subprocess.Popen[str]) -> None:
+    prefix_of(child)
+    name = owner(child.pid)
+    assert is_alive(name)
+    child.kill()
+    wait_until(f"{name} to be gone while it is a zombie", lambda: not is_alive(name), seconds=5)
+
+
 def test_without_root_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match=r"must run as root: try sudo$"):
