@@ -48,6 +48,14 @@ def test_every_example_has_settings_that_load() -> None:
         assert issubclass(_router(name), Router)
 
 
+def test_the_readmes_example_is_the_file() -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    _, _, rest = readme.partition("```python\n")
+    shown, _, _ = rest.partition("```")
+    _, _, code = (EXAMPLES / "premium_numbers.py").read_text(encoding="utf-8").partition("\n\n")
+    assert shown.partition("\n")[2].strip() == code.strip()
+
+
 def test_premium_numbers_are_refused(make_server: MakeServer, ksr: FakeKSR) -> None:
     server = make_server(router=_router("premium_numbers"))
     assert _called(server, "0900123") == 403
