@@ -73,7 +73,7 @@ def store(server: KamailioServer, statement: str, *values: str) -> None:
 
 
 def rings(caller: Client, dialled: str, callee: Client, **headers: str) -> str:
-    """Does a call to `dialled` arrive at `callee`? The P-Hint with which it came."""
+    """Call `dialled`, which must arrive at `callee`; the P-Hint with which it came, "" without one."""
     invite = caller.invite(dialled, headers=headers)
     came = callee.expect("INVITE")
     assert came.uri == address_uri(callee.contact)
