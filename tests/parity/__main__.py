@@ -1,0 +1,58 @@
+"""Compare our server with Kamailio's own configuration: `python -m tests.parity`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from kemi.lab import reaper
+from tests.parity.configuration import STOCK, ours, stock
+from tests.parity.run import run
+from tests.parity.suites import SUITES
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
+    parser.add_argument("--suite", default="", help="only suites whose names contain this")
+    parser.add_argument("--case", default="", help="only cases whose names contain this")
+    parser.add_argument("--cfg", type=Path, help="compare this file with the stock file, instead of ours")
+    parser.add_argument("--stock", type=Path, default=STOCK, help="the stock file (%(default)s)")
+    parser.add_argument("--diffs", type=int, default=5, help="differences to show per suite (%(default)s)")
+    parser.add_argument("--keep", type=Path, help="keep logs and databases in this folder")
+    parser.add_argument(
+        "--all", action="store_true", help="all cases with all defines, not only what they touch"
+    )
+    arguments = parser.parse_args()
+    subject = partial(stock, file=arguments.cfg) if arguments.cfg else ours
+    reference = partial(stock, file=arguments.stock)
+    passed = failed = 0
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="parity-") as temporary, reaper.running():
+        folder = arguments.keep or Path(temporary)
+        for number, suite in enumerate((suite.complete() if arguments.all else suite for suite in SUITES), 1):
+            if arguments.suite not in suite.name:
+                continue
+            start = time.monotonic()
+            outcome = run(
+                suite, folder / str(number), only=arguments.case, reference=reference, subject=subject
+            )
+            say(f"{outcome} ({time.monotonic() - start:.1f} s)")
+            for difference in list(outcome.differences.values())[: arguments.diffs]:
+                say(f"\n{difference}\n")
+            passed += len(outcome.equal)
+            failed += len(outcome.differences)
+    say(f"{passed} passed, {failed} failed in {time.monotonic() - begin:.1f} s")
+    return 1 if failed or not passed else 0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

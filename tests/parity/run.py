@@ -1,0 +1,84 @@
+"""Plays a suite on two servers and compares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tests.parity.configuration import ours, stock
+from tests.parity.record import Difference, Record, compare
+from tests.parity.scene import Case, Scene
+from tests.parity.suites import Suite
+from tests.parity.world import Configure, World
+
+
+@dataclass
+class Outcome:
+    """What came of one suite."""
+
+    suite: str
+    equal: list[str] = field(default_factory=list)
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        equal, different = (Counter(map(_group, names)) for names in (self.equal, self.differences))
+        lines = [f"{self.suite}: {len(self.equal)} equal, {len(self.differences)} different"]
+        lines += [
+            f"  {group:16} {equal[group]:4} equal"
+            + (f", {different[group]} different" if different[group] else "")
+            for group in dict.fromkeys(map(_group, [*self.equal, *self.differences]))
+        ]
+        return "\n".join(lines)
+
+
+def _group(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def table_name(table: str) -> str:
+    """The name under which the rows of a table are compared, as if it were a case."""
+    return f"tables: {table}"
+
+
+def play(world: World, cases: Sequence[Case], tables: Sequence[str]) -> dict[str, Record]:
+    """The record of every case on one server."""
+    records: dict[str, Record] = {}
+    with world:
+        for number, case in enumerate(cases, 1):
+            scene = Scene(world, number)
+            try:
+                case.play(scene)
+                records[str(case)] = scene.finish()
+            except Exception as error:
+                error.add_note(f"in case {str(case)!r} on {world.name}; see {world.log}")
+                raise
+        for table in tables:
+            records[table_name(table)] = Record({"rows": world.rows_after_stop(table)})
+    return records
+
+
+def run(
+    suite: Suite, folder: Path, *, only: str = "", reference: Configure = stock, subject: Configure = ours
+) -> Outcome:
+    """Play the cases of a suite (those whose names contain `only`) on both servers at the same time, and compare."""
+    cases = [case for case in suite.cases if only in str(case)]
+    if not cases:
+        return Outcome(suite.name)
+    worlds = [
+        World(folder / name, suite.options, configure, suite.rows(len(cases)), suite.domains)
+        for name, configure in (("reference", reference), ("subject", subject))
+    ]
+    with ThreadPoolExecutor(len(worlds)) as pool:
+        expected, found = pool.map(partial(play, cases=cases, tables=suite.tables), worlds)
+    outcome = Outcome(suite.name)
+    for name in expected:
+        difference = compare(name, expected[name], found[name])
+        if difference:
+            outcome.differences[name] = difference
+        else:
+            outcome.equal.append(name)
+    return outcome

@@ -1,0 +1,107 @@
+"""What is compared: per set of defines which cases, on what database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+
+from tests.parity.agent import PASSWORD
+from tests.parity.cases.calls import calls, calls_over_tcp
+from tests.parity.cases.dialogs import dialogs
+from tests.parity.cases.digest import digest
+from tests.parity.cases.endings import endings
+from tests.parity.cases.floods import floods
+from tests.parity.cases.forks import forks
+from tests.parity.cases.keepalives import INTERVAL, keepalives
+from tests.parity.cases.registrations import registrations
+from tests.parity.cases.requests import bodies, fields, methods, strays
+from tests.parity.cases.timeouts import PARAMETERS, timeouts
+from tests.parity.cases.torture import DOMAINS, torture
+from tests.parity.configuration import Options
+from tests.parity.scene import Case
+from tests.parity.world import DOMAIN, Row
+
+#: The servers repeat nothing and give up on nothing by themselves: what comes is what a case caused, however slow the
+#: machine is.
+QUIET = {"tm.retr_timer1": 30000, "tm.retr_timer2": 30000, "tm.fr_timer": 600000, "tm.fr_inv_timer": 600000}
+
+
+def subscribers(cases: int) -> Iterable[Row]:
+    """The users of all cases, with passwords in clear, as the stock configuration reads them."""
+    statement = "INSERT INTO subscriber (username, domain, password, ha1, ha1b) VALUES (?, ?, ?, '', '')"
+    for number in range(1, cases + 1):
+        for name in ("alice", "bob", "bob1", "bob2", "bob3"):
+            yield statement, (f"{name}-{number}", DOMAIN, PASSWORD)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One set of defines: what the server is run with, and its cases."""
+
+    name: str
+    options: Options
+    generators: Sequence[Callable[[], Iterable[Case]]]
+    #: What is compared as well when there is time for all.
+    more: Sequence[Callable[[], Iterable[Case]]] = ()
+    #: The contents of the database beside its tables, given the number of cases.
+    rows: Callable[[int], Iterable[Row]] = lambda _: ()
+    domains: Sequence[str] = (DOMAIN, *DOMAINS)
+    #: Tables that are compared when the server has stopped.
+    tables: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def complete(self) -> Suite:
+        """The same with all its cases."""
+        return replace(self, generators=(*self.generators, *self.more), more=())
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """All its cases. Raises ValueError if two have the same name."""
+        cases = tuple(chain.from_iterable(generator() for generator in self.generators))
+        names = [str(case) for case in cases]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"{self}: expected every case to have a name of its own, found twice: {sorted(twice)}"
+            )
+        return cases
+
+
+COMMON = (registrations, endings, dialogs, forks, methods, fields, bodies, strays, torture, calls_over_tcp)
+
+NAT = Suite("NAT", Options(("WITH_NAT",), parameters=QUIET), (calls, *COMMON))
+
+SUITES = (
+    NAT,
+    Suite(
+        "NAT, tests 63",
+        Options(("WITH_NAT",), nat_tests=63, parameters=QUIET),
+        (calls, registrations, dialogs, forks, calls_over_tcp),
+        (endings, methods, fields, bodies, strays, torture),
+    ),
+    Suite(
+        "nothing",
+        Options(parameters=QUIET),
+        (registrations, methods, strays, torture, calls_over_tcp),
+        (endings, dialogs, forks, fields, bodies),
+    ),
+    Suite(
+        "NAT, AUTH, USRLOCDB",
+        Options(("WITH_NAT", "WITH_AUTH", "WITH_USRLOCDB"), parameters=QUIET),
+        (digest, registrations, methods, torture, calls_over_tcp),
+        (endings, dialogs, forks, fields, bodies, strays),
+        rows=subscribers,
+        tables=("location",),
+    ),
+    Suite("NAT, ANTIFLOOD", Options(("WITH_NAT", "WITH_ANTIFLOOD"), parameters=QUIET), (floods,)),
+    Suite("NAT, timers", Options(("WITH_NAT",), parameters=PARAMETERS), (timeouts,)),
+    Suite("NAT, keepalives", Options(("WITH_NAT",), natping=INTERVAL, parameters=QUIET), (keepalives,)),
+    Suite(
+        "NAT, NATSIPPING",
+        Options(("WITH_NAT", "WITH_NATSIPPING"), natping=INTERVAL, parameters=QUIET),
+        (keepalives,),
+    ),
+)

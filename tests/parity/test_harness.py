@@ -1,0 +1,95 @@
+"""The comparison finds what it is made to find."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from kemi.cli.paths import PACKAGE
+from tests.parity.configuration import Configuration, Options, ours, stock
+from tests.parity.normal import Normaliser
+from tests.parity.record import Record, compare
+from tests.parity.run import run
+from tests.parity.suites import NAT
+
+CASE = "calls: public says private host other port private media udp -> public says private host other port"
+
+
+def broken_copy(folder: Path, module: str, line: str) -> Path:
+    """A copy of our routes without one line; its boot file."""
+    package = folder / "kemi"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (package / module).read_text()
+    assert text.count(line) == 1, f"{module}: expected {line!r} once"
+    (package / module).write_text(text.replace(line, "pass"))
+    return package / "boot" / "kemi_boot.py"
+
+
+def test_routes_that_do_not_mark_the_dialog_are_caught_by_their_record_route(tmp_path: Path) -> None:
+    boot = broken_copy(tmp_path, "media.py", "message.mark_dialog_nated()")
+    outcome = run(NAT, tmp_path / "run", only=CASE, subject=partial(ours, boot=boot))
+    assert not outcome.equal
+    for difference in outcome.differences.values():
+        assert "Record-Route" in difference.fields
+        assert "-Record-Route: <sip:192.0.2.10;lr;nat=yes>\n+Record-Route: <sip:192.0.2.10;lr>" in str(
+            difference
+        )
+
+
+def test_a_server_is_equal_to_itself(tmp_path: Path) -> None:
+    outcome = run(NAT, tmp_path, only=CASE, subject=stock)
+    assert outcome.equal
+    assert not outcome.differences
+
+
+def test_another_nat_test_is_caught(tmp_path: Path) -> None:
+    def subject(options: Options, folder: Path) -> Configuration:
+        return ours(replace(options, nat_tests=16), folder)
+
+    outcome = run(NAT, tmp_path, only="registrations: new, same port", subject=subject)
+    (difference,) = outcome.differences.values()
+    assert difference.fields == ("Contact",)
+    assert "received=" in difference.expected
+    assert "received=" not in difference.found
+
+
+def test_what_is_random_keeps_its_structure() -> None:
+    def normal(*texts: str) -> list[str]:
+        normaliser = Normaliser()
+        normaliser.note_sent("Via: SIP/2.0/UDP a;branch=z9hG4bK-mine")
+        return [normaliser(text) for text in texts]
+
+    one = normal("Via: x;branch=z9hG4bKab.cd.0,y;branch=z9hG4bK-mine", "Via: x;branch=z9hG4bKab.cd.1")
+    same = normal("Via: x;branch=z9hG4bKef.00.0,y;branch=z9hG4bK-mine", "Via: x;branch=z9hG4bKef.00.1")
+    other = normal("Via: x;branch=z9hG4bKef.00.0,y;branch=z9hG4bK-mine", "Via: x;branch=z9hG4bKef.11.1")
+    assert one == same
+    assert one != other
+
+
+def test_ports_of_the_relay_are_numbered_and_others_kept() -> None:
+    normaliser = Normaliser()
+    assert normaliser("m=audio 4000 RTP/AVP 8") == "m=audio 4000 RTP/AVP 8"
+    assert (
+        normaliser("m=audio 35590 RTP/AVP 8\na=rtcp:35591") == "m=audio <port 1> RTP/AVP 8\na=rtcp:<port 1>+1"
+    )
+
+
+def test_the_first_difference_names_its_header() -> None:
+    expected, found = Record(), Record()
+    expected.add("bob", "BYE sip:bob SIP/2.0\nTo: <sip:bob>\n\n")
+    found.add("bob", "BYE sip:bob SIP/2.0\nTo: <sip:carol>\n\n")
+    difference = compare("a case", expected, found)
+    assert difference is not None
+    assert str(difference).splitlines()[0] == "a case: bob, message 1: To"
+
+
+def test_a_message_that_did_not_come_is_a_difference() -> None:
+    expected = Record({"bob": ["BYE"], "alice": ["OK"]})
+    missing = compare("a case", expected, Record({"alice": ["OK"]}))
+    additional = compare("a case", Record({"alice": ["OK"]}), expected)
+    assert missing is not None
+    assert missing.fields == ("missing message",)
+    assert additional is not None
+    assert additional.fields == ("additional message",)

@@ -1,0 +1,220 @@
+"""One configuration at work: Kamailio and a relay of its own, in a network of their own."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kemi.cli import rpc
+from kemi.cli.database import connect
+from kemi.cli.db import prepare
+from kemi.cli.paths import product_file
+from kemi.lab.deadline import wait_until
+from kemi.lab.errors import LabError
+from kemi.lab.namespace import RUN
+from kemi.lab.network import Host
+from kemi.lab.process import Process
+from kemi.lab.relay import Relay
+from tests.parity.configuration import Configuration, Options
+from tests.parity.network import MARK_PORT, RELAY_PORTS, SERVER, SIP_PORT, Capture, Datagram, network
+
+DOMAIN = "example.com"
+SECONDS = 10.0
+Configure = Callable[[Options, Path], Configuration]
+#: An INSERT with its values, for the database that each server gets a copy of.
+Row = tuple[str, tuple[str | int, ...]]
+
+
+#: Columns with moments and random values.
+_VOLATILE = {
+    "id",
+    "ruid",
+    "expires",
+    "last_modified",
+    "keepalive",
+    "server_id",
+    "connection_id",
+    "time",
+    "time_hires",
+}
+
+
+class WideRelay(Relay):
+    """A relay with ports for all the sessions that unanswered calls leave to time out."""
+
+    def start(self) -> None:
+        command = [sys.executable, str(product_file("rtpproxy")), "--control", self.control]
+        command += ["--media-address", SERVER, "--ports", f"{RELAY_PORTS[0]}-{RELAY_PORTS[-1]}"]
+        self._process = Process("relay", command, self.host.namespace, self._logs / "relay.log")
+        self._process.wait_for_line("rtpproxy: ready", seconds=15)
+
+
+class World:
+    """A running server. `configure` makes its configuration in a given folder; `rows` are its database's contents."""
+
+    def __init__(
+        self,
+        folder: Path,
+        options: Options,
+        configure: Configure,
+        rows: Iterable[Row] = (),
+        domains: Iterable[str] = (DOMAIN,),
+    ) -> None:
+        self.folder = folder.resolve()
+        self.options = options
+        self.name = ""
+        self.log = self.folder / "kamailio.log"
+        self._configure = configure
+        self._rows = rows
+        self._domains = domains
+        self._stack = ExitStack()
+        self._marks = itertools.count(1)
+        self._log_read = 0
+
+    def __enter__(self) -> Self:
+        # What an earlier run left there would be taken for this one's.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        self.namespace = self._stack.enter_context(network())
+        host = Host(self.namespace, SERVER, "lo")
+        # The name of a namespace is unique, and its folder below /run short enough for unix sockets.
+        self._sockets = RUN / self.namespace.name
+        self._sockets.mkdir()
+        self._stack.callback(shutil.rmtree, self._sockets, ignore_errors=True)
+        self.capture = Capture(self.namespace)
+        self._stack.callback(self.capture.close)
+        self.relay: Relay | None = None
+        if self.options.with_nat:
+            self.relay = WideRelay(host, self.folder)
+            self._stack.callback(self.relay.stop)
+        self.database = self.folder / "kamailio.sqlite"
+        prepare(f"sqlite:///{self.database}")
+        with connect(f"sqlite:///{self.database}") as database:
+            for statement, values in self._rows:
+                database.execute(statement, *values)
+        configuration = self._configure(self.options, self.folder)
+        self.name = configuration.name
+        # From the server's own address: pike does not count these.
+        self._mark = self.socket((SERVER, MARK_PORT))
+        self._stack.callback(self._mark.close)
+        self._process = Process(
+            "kamailio", self._command(configuration), self.namespace, self.log, cwd=self.folder
+        )
+        self._stack.callback(self._process.stop)
+        wait_until(f"kamailio to answer on its control socket (log: {self.log})", self._is_up, seconds=20)
+        self._wait_for_tcp()
+        self.settle()
+        self.new_log()
+
+    def _command(self, configuration: Configuration) -> list[str]:
+        command = ["kamailio", "-f", str(configuration.cfg), "-DD", "-E", "-m", "128", "-M", "16"]
+        command += ["-Y", str(self._sockets)]
+        command += [word for kind in ("udp", "tcp") for word in ("-l", f"{kind}:{SERVER}:{SIP_PORT}")]
+        command += [f"--alias={domain}" for domain in self._domains]
+        defines = (*self.options.defines, f'DBURL="sqlite:///{self.database}"', *configuration.arguments)
+        return command + [word for define in defines for word in ("-A", define)]
+
+    def _is_up(self) -> bool:
+        self._process.require_running()
+        try:
+            rpc.call(self._sockets / "kamailio_rpc.sock", "core.uptime", timeout=0.5)
+        except rpc.RpcError:
+            return False
+        return True
+
+    def _wait_for_tcp(self) -> None:
+        # Kamailio starts it last: from then on all its processes are there, and have said hello to the relay.
+        with self.socket((SERVER, MARK_PORT), socket.SOCK_STREAM) as stream:
+            stream.settimeout(SECONDS)
+            stream.connect((SERVER, SIP_PORT))
+            stream.sendall(options("mark-tcp", "TCP", SERVER, MARK_PORT))
+            if not stream.recv(65536).startswith(b"SIP/2.0 200 "):
+                raise LabError(f"expected 200 to OPTIONS over TCP; see {self.log}")
+
+    def socket(self, address: tuple[str, int], kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
+        """A socket of this world, bound to one of its addresses."""
+        with self.namespace.entered():
+            made = socket.socket(socket.AF_INET, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        return made
+
+    def settle(self) -> list[Datagram]:
+        """Wait until the server has done all that it was asked over UDP; what was sent meanwhile, by anyone."""
+        seen = self._until_mark()
+        last = seen
+        while any(datagram.source == datagram.target for datagram in last):
+            # It sent something to itself, which came after the mark.
+            last = self._until_mark()
+            seen += last
+        return seen
+
+    def _until_mark(self) -> list[Datagram]:
+        """An OPTIONS to the server is answered only after all that came before it: there is one process for UDP."""
+        name = f"mark-{next(self._marks)}"
+        here = (SERVER, MARK_PORT)
+        self._mark.sendto(options(name, "UDP", *here), (SERVER, SIP_PORT))
+        seen: list[Datagram] = []
+        while True:
+            datagram = self.capture.read(SECONDS, f"the answer to OPTIONS {name}; see {self.log}")
+            if datagram.target == here:
+                if f"Call-ID: {name}\r\n".encode() in datagram.data:
+                    return [*seen, *self.capture.pending()]
+            elif datagram.source != here:
+                seen.append(datagram)
+
+    def rpc(self, method: str, *parameters: str | int) -> Any:
+        """Call a method of Kamailio's JSON-RPC; raises RpcError when it answers with an error."""
+        return rpc.call(self._sockets / "kamailio_rpc.sock", method, *parameters)
+
+    def new_log(self) -> list[str]:
+        """The lines of the log since the last question."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_read)
+            data = log.read()
+        end = data.rfind(b"\n") + 1
+        self._log_read += end
+        return data[:end].decode(errors="replace").splitlines()
+
+    def rows_after_stop(self, table: str) -> list[str]:
+        """End Kamailio in good order, so that it writes what it has in memory only; then the rows of a table."""
+        self._process.stop()
+        with connect(f"sqlite:///{self.database}") as database:
+            columns = [str(row[1]) for row in database.rows(f"PRAGMA table_info({table})")]
+            kept = ", ".join(name for name in columns if name not in _VOLATILE)
+            return sorted("\n".join(map(str, row)) for row in database.rows(f"SELECT {kept} FROM {table}"))
+
+
+def options(name: str, transport: str, host: str, port: int) -> bytes:
+    """An OPTIONS to the server itself, which it answers without a transaction."""
+    lines = [
+        f"OPTIONS sip:{SERVER}:{SIP_PORT} SIP/2.0",
+        f"Via: SIP/2.0/{transport} {host}:{port};branch=z9hG4bK-{name}",
+        f"From: <sip:mark@{host}>;tag={name}",
+        f"To: <sip:{SERVER}:{SIP_PORT}>",
+        f"Call-ID: {name}",
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
