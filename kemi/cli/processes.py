@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +11,11 @@ from typing import Self
 
 import click
 
+from kemi.process import ChildProcess, end_with_parent
+
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 _AWAITED = STOP_SIGNALS | {signal.SIGCHLD}
-_STOP_SECONDS = 10.0
 _TAIL_LINES = 20
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessError(click.ClickException):
@@ -31,60 +26,18 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C
     """SIGINT or SIGTERM came while the servers were starting."""
 
 
-class Server:
-    """One child process; what it prints goes to `log`."""
+class Server(ChildProcess):
+    """One server, whose `log` begins anew."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, log: Path) -> None:
-        self.name = name
-        self.log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_prepare_child,
-                # Ctrl-C must reach us alone: the order in which servers stop is ours.
-                start_new_session=True,
-            )
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def output(self) -> str:
-        """What it has printed so far."""
-        return self.log.read_text(errors="replace")
-
-    def ended(self, seconds: float) -> int | None:
-        """Wait for its end, `seconds` at most; the exit status, or None if it still runs."""
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def stop(self) -> None:
-        if self.running:
-            self._process.terminate()
-            if self.ended(_STOP_SECONDS) is None:
-                self._process.kill()
-                self.ended(_STOP_SECONDS)
-        # The workers of a Kamailio whose main process was killed go on; they are all in our session's one group.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        log.write_bytes(b"")
+        # In a session of its own it does not get our Ctrl-C: the order in which servers stop is ours.
+        super().__init__(name, command, log, folder=folder, prepare=_prepare_child)
 
     def failure(self, what: str) -> ProcessError:
         """An error that says `what` and shows the end of the log."""
-        lines = self.output.splitlines()[-_TAIL_LINES:]
-        status = "" if self.running else f" (status {self._process.returncode})"
-        tail = "\n".join(f"  | {line}" for line in lines) or "  | (empty)"
-        return ProcessError(f"{self.name} {what}{status}; the end of {self.log}:\n{tail}")
+        status = "" if self.is_running else f" (status {self.exit_status})"
+        return ProcessError(f"{self.name} {what}{status}; {self.end_of_log(_TAIL_LINES)}")
 
 
 class Servers:
@@ -133,7 +86,7 @@ class Servers:
 
     def _check_running(self, what: str) -> None:
         for server in self._servers:
-            if not server.running:
+            if not server.is_running:
                 raise server.failure(what)
 
 
@@ -143,5 +96,4 @@ def _prepare_child() -> None:
         signal.signal(stop, signal.SIG_IGN)
         signal.signal(stop, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
-    # If we are killed outright the kernel stops the server too.
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()

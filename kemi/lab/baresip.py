@@ -9,8 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from kemi.deadline import DeadlineError
 from kemi.lab import netstring
-from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 
 _ANSWER_SECONDS = 5.0

@@ -9,8 +9,8 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from kemi.deadline import DeadlineError
 from kemi.lab import pcap, rtp, sip
-from kemi.lab.deadline import DeadlineError
 from kemi.lab.network import Host
 from kemi.lab.report.wire import Packet
 

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from kemi.deadline import DeadlineError
 from kemi.lab import scenario
-from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 from kemi.lab.event import Event
 from kemi.lab.nat import PRESETS, SYMMETRIC

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.lab.errors import LabError
 
 RUN = Path("/run")

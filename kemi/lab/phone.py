@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kemi.deadline import wait_until
 from kemi.lab import tones
 from kemi.lab.baresip import Control, PhoneEvent
 from kemi.lab.capture import Capture
-from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kemi.cli.paths import product_file
-from kemi.lab.deadline import DeadlineError
+from kemi.deadline import DeadlineError
 from kemi.lab.errors import LabError
 from kemi.lab.network import Host
 from kemi.lab.process import Process

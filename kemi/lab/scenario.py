@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kemi.deadline import DeadlineError, wait_until
 from kemi.lab.call import Call
-from kemi.lab.deadline import DeadlineError, wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.event import Event, OnEvent, ignore
 from kemi.lab.lab import Lab

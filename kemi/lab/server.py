@@ -10,7 +10,7 @@ from kemi.cli.database import connect
 from kemi.cli.db import prepare
 from kemi.cli.paths import BOOT_FILE, product_file
 from kemi.cli.subscribers import Subscribers
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.lab.network import Host
 from kemi.lab.process import Process
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.lab.errors import LabError, NotProvenError
 from kemi.lab.nat import Filtering, Mapping, Nat
 from kemi.lab.network import SERVERS, Host, Internet

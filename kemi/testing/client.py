@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from kemi.lab.deadline import DeadlineError
+from kemi.deadline import DeadlineError
 from kemi.testing.builders import REASONS, sdp
 from kemi.testing.compose import ack_failure, complete, new_branch, same_transaction
 from kemi.testing.digest import authorize

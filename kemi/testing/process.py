@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import random
-import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
+from kemi.process import ChildProcess
 
 LOOPBACK = "127.0.0.1"
 # Below the ports that the system hands out by itself, so that no client takes one between our probe and the start.
 _PORTS = range(12000, 32000)
 _READY_SECONDS = 15.0
 _LINES_SHOWN = 40
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ServerError(Exception):
     """A server ended, or did not get ready. The text has the end of its log."""
 
 
-class Process:
-    """A program in a process group of its own."""
+class Process(ChildProcess):
+    """A program that a test started, ended at the latest with the test run."""
 
     def __init__(
         self,
@@ -38,58 +33,23 @@ class Process:
         log: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
-        self.log = log
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                preexec_fn=_end_with_parent,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    @property
-    def exit_status(self) -> int | None:
-        """None while it runs; below 0 the signal that ended it."""
-        return self._popen.poll()
+        super().__init__(name, command, log, folder=folder, environment=environment)
 
     def wait(self, seconds: float) -> int:
         """The exit status. Raises ServerError if the program still runs after `seconds`."""
-        try:
-            return self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise self.failure(f"still runs after {seconds:g} s, expected it to end") from None
-
-    def stop(self, seconds: float = 10) -> int:
-        """End it by SIGTERM, and what is left of its group after `seconds` by SIGKILL; the exit status."""
-        if self.exit_status is None:
-            self._popen.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(seconds)
-        return self.kill()
-
-    def kill(self) -> int:
-        """End it and its children at once, as a crash of the machine would; the exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        return self._popen.wait(5)
+        status = self.ended(seconds)
+        if status is None:
+            raise self.failure(f"still runs after {seconds:g} s, expected it to end")
+        return status
 
     def wait_for_log(self, text: str, seconds: float, start: int = 0) -> str:
         """Wait until the log holds `text` after its first `start` characters; what stands there then."""
 
         def found() -> str:
-            logged = self.log.read_text(errors="replace")[start:]
+            logged = self.output[start:]
             if text in logged:
                 return logged
-            if self.exit_status is not None:
+            if not self.is_running:
                 raise self.failure(f"ended, expected {text!r} in its log")
             return ""
 
@@ -100,15 +60,8 @@ class Process:
 
     def failure(self, what: str) -> ServerError:
         """An error that says `what` and shows the end of the log."""
-        lines = self.log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
-        status = "" if self.exit_status is None else f" (exit status {self.exit_status})"
-        tail = "\n".join(f"  | {line}" for line in lines) or "  | (empty)"
-        return ServerError(f"{self.name}: {what}{status}; the end of {self.log}:\n{tail}")
-
-
-def _end_with_parent() -> None:
-    # If the test run is killed outright, the kernel ends the server too.
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        status = "" if self.is_running else f" (exit status {self.exit_status})"
+        return ServerError(f"{self.name}: {what}{status}; {self.end_of_log(_LINES_SHOWN)}")
 
 
 def free_port(address: str = LOOPBACK) -> int:
@@ -127,7 +80,7 @@ def wait_ready(process: Process, ready: Callable[[], bool], awaited: str) -> Non
     """Wait until `ready()`; raises ServerError with the log if that takes too long or the process ends."""
 
     def asked() -> bool:
-        if process.exit_status is not None:
+        if not process.is_running:
             raise process.failure("ended while it was starting")
         return ready()
 

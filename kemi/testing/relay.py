@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from kemi.cli.paths import product_file
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.process import LOOPBACK, Process, ServerError, free_port, wait_ready
 
 

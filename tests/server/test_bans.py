@@ -9,7 +9,7 @@ import pytest
 from kemi.cli.database import connect
 from kemi.cli.paths import product_file
 from kemi.cli.rpc import RpcError
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.client import Client
 from kemi.testing.digest import authorize
 from kemi.testing.message import Message

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kemi.cli.rpc import RpcError
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.process import ServerError
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers

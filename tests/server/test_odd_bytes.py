@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kemi.lab.deadline import DeadlineError
+from kemi.deadline import DeadlineError
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
 from kemi.testing.compose import ack_failure

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import kemi
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.client import Client
 from kemi.testing.compose import ack_failure
 from kemi.testing.message import Message

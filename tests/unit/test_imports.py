@@ -27,6 +27,13 @@ def test_the_handler_imports_the_standard_library_and_yaml_only() -> None:
     }
 
 
+def test_the_test_kit_does_without_the_laboratory() -> None:
+    library = Path(__file__).parents[2] / "kemi"
+    sources = [path for part in ("testing", "cli") for path in (library / part).glob("*.py")]
+    using = {path.name for path in sources if "from kemi.lab" in path.read_text(encoding="utf-8")}
+    assert using == set()
+
+
 def test_only_the_border_sees_ksr() -> None:
     border = {
         "message.py",
