@@ -12,6 +12,8 @@ import KSR
 
 def clean(text: str) -> str:
     """``text`` as Kamailio's C functions accept it: no NUL, no lone surrogate."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\\0").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -41,7 +41,7 @@ class Message:
     @property
     def call_id(self) -> str:
         """The Call-ID, "" if the message has none."""
-        return tolerant(lambda: KSR.pv.gete("$ci"), "$(ci{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.get_callid, "$(ci{s.substr,0,30000}{s.encode.hexa})")
 
     @property
     def method(self) -> str:
