@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kemi.lab.call import Call
 from kemi.lab.deadline import wait_until
 from kemi.lab.lab import Lab
-from kemi.lab.nat import Nat
+from kemi.lab.nat import PRESETS, Nat
 from kemi.lab.phone import Phone
 
 SECONDS = 3.0
@@ -18,6 +18,8 @@ MARGIN = 0.3
 
 def phone(lab: Lab, name: str, nat: Nat | None, auto_answer: bool = True) -> Phone:
     """A phone that has logged in, behind a gateway of its own or, without a NAT, on the public internet."""
+    if nat:
+        lab.trust(*PRESETS)
     made = lab.phone(name, behind=lab.gateway(nat) if nat else None, auto_answer=auto_answer)
     made.register()
     return made
