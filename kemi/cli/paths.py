@@ -1,7 +1,8 @@
-"""Where the product's own files are, in a clone as well as installed."""
+"""Where the product's own files are, in a clone as well as installed, and the system's own programs."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,16 @@ import kemi
 
 PACKAGE = Path(kemi.__file__).resolve().parent
 BOOT_FILE = PACKAGE / "boot" / "kemi_boot.py"
+_SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def kamailio_environment() -> dict[str, str]:
+    """What Kamailio needs in its environment: the system's programs first on PATH.
+
+    The Python inside Kamailio takes its packages from where the first python3 on PATH has them. A virtual environment
+    or a Python of pyenv there hides the system's PyYAML, or shows it packages of another version of Python.
+    """
+    return {"PATH": f"{_SYSTEM}:{os.environ.get('PATH', '')}"}
 
 
 def product_file(name: str) -> Path:

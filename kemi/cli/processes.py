@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,10 +29,17 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C
 class Server(ChildProcess):
     """One server, whose `log` begins anew."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         log.write_bytes(b"")
         # In a session of its own it does not get our Ctrl-C: the order in which servers stop is ours.
-        super().__init__(name, command, log, folder=folder, prepare=_prepare_child)
+        super().__init__(name, command, log, folder=folder, environment=environment, prepare=_prepare_child)
 
     def failure(self, what: str) -> ProcessError:
         """An error that says `what` and shows the end of the log."""

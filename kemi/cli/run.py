@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import sys
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +14,11 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from kemi.cli import probe
 from kemi.cli.database import DatabaseUrl, connect, default_url
 from kemi.cli.db import prepare, url_option
 from kemi.cli.network import outgoing_address, require_free
-from kemi.cli.paths import BOOT_FILE, product_file, state_folder
+from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file, state_folder
 from kemi.cli.processes import Server, Servers, Stopped
 from kemi.cli.subscribers import Subscribers
 
@@ -79,7 +78,7 @@ class Site:
 
     def check(self) -> None:
         """Find before the start what would fail in the middle of it."""
-        for transport in ("udp", "tcp"):
+        for transport in probe.TRANSPORTS:
             require_free(transport, self.address, self.port)
         host, _, port = self.control.removeprefix("udp:").rpartition(":")
         require_free("udp", host, int(port))
@@ -89,23 +88,9 @@ class Site:
             )
 
     def answers(self) -> bool:
-        """Whether an OPTIONS (RFC 3261, section 11) gets an answer, whatever it is."""
-        uri, tag = f"sip:{self.domain}", uuid.uuid4().hex
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.settimeout(0.5)
-            probe.bind((self.address, 0))
-            host, port = probe.getsockname()
-            request = (
-                f"OPTIONS {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{tag}\r\n"
-                f"Max-Forwards: 1\r\nFrom: <sip:kemi@{host}:{port}>;tag={tag[:8]}\r\nTo: <{uri}>\r\n"
-                f"Call-ID: {tag}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:kemi@{host}:{port}>\r\n"
-                "Content-Length: 0\r\n\r\n"
-            )
-            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
-                probe.connect((self.address, self.port))
-                probe.send(request.encode())
-                return probe.recv(65535).startswith(b"SIP/2.0 ")
-        return False
+        """Whether it answers over every transport."""
+        uri = f"sip:{self.domain}"
+        return all(probe.answers(transport, self.address, self.port, uri) for transport in probe.TRANSPORTS)
 
 
 def _udp_control(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -198,8 +183,14 @@ def _start(site: Site, kamailio: str, servers: Servers) -> None:
     logs = site.state / "log"
     relay = Server("relay", site.relay_command(), site.state, logs / "rtpproxy.log")
     servers.start(relay, lambda: "rtpproxy: ready" in relay.output, "answer", _READY_SECONDS)
-    server = Server("kamailio", site.kamailio_command(kamailio), site.cfg.parent, logs / "kamailio.log")
-    servers.start(server, site.answers, "answer to an OPTIONS", _READY_SECONDS)
+    server = Server(
+        "kamailio",
+        site.kamailio_command(kamailio),
+        site.cfg.parent,
+        logs / "kamailio.log",
+        environment=kamailio_environment(),
+    )
+    servers.start(server, site.answers, "answer to an OPTIONS over UDP and TCP", _READY_SECONDS)
 
 
 def _welcome(site: Site) -> Panel:

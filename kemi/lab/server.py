@@ -8,7 +8,7 @@ from typing import Any
 from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.db import prepare
-from kemi.cli.paths import BOOT_FILE, product_file
+from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file
 from kemi.cli.subscribers import Subscribers
 from kemi.deadline import wait_until
 from kemi.lab.network import Host
@@ -85,7 +85,12 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers. Raises LabError with the end of its log when it does not start."""
         self._process = Process(
-            "kamailio", self.command(), self.host.namespace, self.log, cwd=self._cfg.parent
+            "kamailio",
+            self.command(),
+            self.host.namespace,
+            self.log,
+            cwd=self._cfg.parent,
+            env=kamailio_environment(),
         )
         wait_until(f"kamailio to answer on its control socket (log: {self.log})", self._answers, seconds=20)
 

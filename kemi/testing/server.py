@@ -7,9 +7,6 @@ with KamailioServer(folder, defines=["WITH_NAT"], settings=Path("kemi.yaml")) as
 
 from __future__ import annotations
 
-import contextlib
-import random
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kemi.cli import rpc
-from kemi.cli.paths import BOOT_FILE, product_file
+from kemi.cli import probe, rpc
+from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file
 from kemi.testing.process import LOOPBACK, Process, ServerError, free_port, wait_ready
 
 _ATTEMPTS = 5
-_TRANSPORTS = {socket.SOCK_DGRAM: "UDP", socket.SOCK_STREAM: "TCP"}
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
 
 
@@ -63,7 +59,7 @@ class KamailioServer:
         self.port = 0
         self.domains = tuple(domains)
         self.log = folder / "kamailio.log"
-        self._environment = environment
+        self._environment = {**kamailio_environment(), **(environment or {})}
         self._process: Process | None = None
         # Kamailio's default, below the folder of -Y.
         self._rpc_socket = folder / "run" / "kamailio_rpc.sock"
@@ -96,9 +92,9 @@ class KamailioServer:
             process = self.launch()
             try:
                 # TCP last, as Kamailio starts it last: from then on all its processes are there.
-                for kind, transport in _TRANSPORTS.items():
-                    ready = partial(self._answers_options, kind)
-                    wait_ready(process, ready, f"an answer to OPTIONS over {transport}")
+                for transport in probe.TRANSPORTS:
+                    ready = partial(probe.answers, transport, self.address, self.port, self.uri)
+                    wait_ready(process, ready, f"an answer to OPTIONS over {transport.upper()}")
                 return self
             except ServerError:
                 process.kill()
@@ -121,7 +117,7 @@ class KamailioServer:
     def command(self) -> list[str]:
         command = ["kamailio", "-f", str(self.cfg), "-DD", "-E", "-Y", str(self.folder / "run")]
         command += ["-m", "64", "-M", "8"]
-        for transport in ("udp", "tcp"):
+        for transport in probe.TRANSPORTS:
             command += ["-l", f"{transport}:{self.address}:{self.port}"]
         command += [f"--alias={domain}" for domain in self.domains]
         for define in self.defines:
@@ -157,23 +153,3 @@ class KamailioServer:
     def wait_for_log(self, text: str, seconds: float = 5, start: int = 0) -> str:
         """Wait until the log holds `text` after its first `start` characters; returns the log from there."""
         return self.process.wait_for_log(text, seconds, start)
-
-    def _answers_options(self, kind: socket.SocketKind) -> bool:
-        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
-            probe.settimeout(0.05 if kind is socket.SOCK_DGRAM else 1)
-            probe.connect((self.address, self.port))
-            host, port = probe.getsockname()
-            tag = random.randrange(2**32)
-            lines = [
-                f"OPTIONS {self.uri} SIP/2.0",
-                f"Via: SIP/2.0/{_TRANSPORTS[kind]} {host}:{port};branch=z9hG4bK-ready-{tag}",
-                f"From: <sip:ready@{host}>;tag={tag}",
-                f"To: <{self.uri}>",
-                f"Call-ID: ready-{tag}",
-                "CSeq: 1 OPTIONS",
-                "Max-Forwards: 70",
-                "Content-Length: 0",
-            ]
-            probe.sendall("\r\n".join([*lines, "", ""]).encode())
-            return probe.recv(65535).startswith(b"SIP/2.0 ")
-        return False

@@ -17,6 +17,7 @@ from kemi.deadline import wait_until
 from kemi.testing.process import ServerError
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.virtual_environment import activate, empty_environment
 
 
 def is_running(pid: int) -> bool:
@@ -122,3 +123,10 @@ def test_a_relay_counts_its_sessions(start: Servers) -> None:
     relay.kill()
     with pytest.raises(ServerError, match="expected an answer to 'V', found none"):
         relay.ask("V")
+
+
+def test_the_python_of_an_active_virtual_environment_is_not_kamailios(
+    start: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activate(empty_environment(tmp_path), monkeypatch)
+    assert start().rpc("core.version").startswith("kamailio")

@@ -22,6 +22,7 @@ from kemi.cli.database import connect
 from kemi.cli.processes import Server
 from tests.server.free_ports import free_port
 from tests.server.mariadb import started
+from tests.virtual_environment import activate, empty_environment
 
 PATIENCE = 30.0
 KEMI = Path(sys.executable).parent / "kemi"
@@ -91,6 +92,10 @@ class Run:
         os.killpg(self.server.pid, signal.SIGINT)
         return self.server.ended(PATIENCE)
 
+    def stop(self) -> None:
+        # It gives each of its two servers ten seconds; killed before, it could not end them.
+        self.server.stop(seconds=PATIENCE)
+
     def everything_is_free(self) -> bool:
         return is_free(self.port) and is_free(self.control)
 
@@ -102,7 +107,7 @@ def running(tmp_path: Path) -> Iterator[Run]:
         run.wait_for("Ctrl-C")
         yield run
     finally:
-        run.server.stop()
+        run.stop()
 
 
 def register(port: int, call: str, cseq: int, contact: str, authorization: str = "") -> str:
@@ -164,7 +169,18 @@ def test_users_and_locations_can_be_in_mysql(tmp_path: Path) -> None:
             with connect(run.database) as database:
                 assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
         finally:
-            run.server.stop()
+            run.stop()
+
+
+def test_the_python_of_an_active_virtual_environment_is_not_kamailios(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activate(empty_environment(tmp_path), monkeypatch)
+    run = Run(tmp_path)
+    try:
+        run.wait_for("Ctrl-C")
+    finally:
+        run.stop()
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
@@ -197,7 +213,7 @@ def test_it_runs_again_in_the_same_folder(running: Run) -> None:
     try:
         again.wait_for("Ctrl-C")
     finally:
-        again.server.stop()
+        again.stop()
 
 
 @pytest.mark.parametrize("victim", ["relay", "kamailio"])
@@ -271,7 +287,7 @@ def test_the_settings_beside_you_are_used(tmp_path: Path) -> None:
         run.wait_for("Ctrl-C")
         assert "built-in defaults" not in run.output
     finally:
-        run.server.stop()
+        run.stop()
 
 
 def test_remote_control_answers_on_the_socket_of_the_run(running: Run) -> None:

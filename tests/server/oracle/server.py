@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from kemi.cli.paths import kamailio_environment
 from tests.server.oracle.messages import Question
 
 HERE = Path(__file__).parent
@@ -36,7 +37,12 @@ class Oracle:
         self.answers.bind(("127.0.0.1", 0))
         self.answers.settimeout(DEADLINE)
         port = self.answers.getsockname()[1]
-        environment = {**os.environ, "ORACLE_PORT": str(port), "ORACLE_QUESTIONS": str(self.questions)}
+        environment = {
+            **os.environ,
+            **kamailio_environment(),
+            "ORACLE_PORT": str(port),
+            "ORACLE_QUESTIONS": str(self.questions),
+        }
         command = [
             "setpriv",
             "--pdeathsig",
