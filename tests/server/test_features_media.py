@@ -216,6 +216,20 @@ def test_rtpengine_believes_a_public_address_and_no_private_one(
         hang_up(calling, Dialog.of_callee(bob, came, sent))
 
 
+def test_a_silent_rtpengine_is_asked_as_often_as_the_configuration_says(start: Servers) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((LOOPBACK, 0))
+        control = f"udp:{LOOPBACK}:{silent.getsockname()[1]}"
+        server = start("WITH_NAT", "WITH_RTPENGINE", CHILDREN=1, RTPENGINE_SOCK=control, RTPENGINE_RETR=1)
+        with (
+            Client(server, "alice", address="127.0.0.2", contact_host="10.0.0.2") as alice,
+            Client(server, "bob", address="127.0.0.3") as bob,
+        ):
+            assert bob.register().status == 200
+            # A second for a ping at the start, another for this call; five each by Kamailio's default.
+            assert alice.final(alice.invite(bob.uri, body=OFFER), seconds=4).status == 503
+
+
 @pytest.mark.parametrize("policy", ["reject", "pass"])
 def test_a_call_while_no_rtpengine_answers(start: Servers, policy: str) -> None:
     nobody = f"udp:{LOOPBACK}:{free_port()}"
