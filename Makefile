@@ -14,13 +14,13 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules python
 TEST_PACKAGES := $(RUN_PACKAGES) \
     kamailio-mysql-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules \
     kamailio-presence-modules mariadb-server-core sqlite3 baresip-core coturn nftables \
-    tshark tcpdump sip-tester sipsak
+    tshark tcpdump sip-tester sipsak rtpengine-daemon openssl
 
 # $(call install_packages,NAMES): install those that are missing; without any it asks dpkg and nothing else.
 # No input is read: tshark would ask whether everybody may capture, and noninteractive answers no. The packages
-# kamailio and coturn start a service of theirs, now and at every boot. It would hold the ports that `make run` and
-# the laboratory need, so a service that came with this installation is stopped and switched off again; one that
-# was there before is the owner's business and is left alone.
+# kamailio, coturn and rtpengine-daemon start a service of theirs, now and at every boot. It would hold the ports that
+# `make run` and the laboratory need, so a service that came with this installation is stopped and switched off again;
+# one that was there before is the owner's business and is left alone.
 define install_packages
 @missing=; for package in $(1); do \
     [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=" $$package"; \
@@ -30,7 +30,7 @@ echo "Installing$$missing"; \
 set -e; apt="$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q -y"; \
 $$apt update </dev/null; \
 $$apt install --no-install-recommends $$missing </dev/null; \
-for service in kamailio coturn; do \
+for service in kamailio coturn rtpengine-daemon; do \
     [[ " $$missing " == *" $$service "* ]] || continue; \
     if [ -d /run/systemd/system ]; then $(SUDO) systemctl disable --now $$service; \
     elif [ -x /etc/init.d/$$service ]; then \
