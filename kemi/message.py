@@ -72,6 +72,10 @@ class Message:
         """Keep who was called, since lookups replace the request-URI."""
         KSR.pv.sets(CALLED_USER, user)
 
+    def forget_called_user(self) -> None:
+        """From here on :attr:`called_user` is "", for the whole transaction."""
+        KSR.pv.sets(CALLED_USER, "")
+
     @property
     def has_to_tag(self) -> bool:
         """True within a dialog (RFC 3261, section 12)."""

@@ -234,7 +234,9 @@ class Router:
         return verdict
 
     def _to_voicemail(self, request: Request) -> Verdict | None:
-        return voicemail.to_mailbox(request) if self.features.voicemail else None
+        if not self.features.voicemail:
+            return None
+        return voicemail.to_mailbox(request, once=self.settings.voicemail.once)
 
     # -- on the way out, and the way back
 
@@ -289,7 +291,9 @@ class Router:
             return BLOCKED
         if self.features.block_challenges and failure.has_status("401|407"):
             return BLOCKED
-        return voicemail.instead_of_failure(failure) if self.features.voicemail else None
+        if not self.features.voicemail:
+            return None
+        return voicemail.instead_of_failure(failure, once=self.settings.voicemail.once)
 
     def on_event(self, name: str, http_request: http.HttpRequest) -> None:
         """An event_route of a module whose ``event_callback`` is "ksr_event", such as ``dispatcher:dst-down``."""

@@ -132,6 +132,16 @@ class MediaSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicemailSettings:
+    """The voicemail server (`WITH_VOICEMAIL`)."""
+
+    once: bool = doc(
+        True,
+        "Offer it a call once. Without, a voicemail server that is itself busy or silent is asked a dozen times.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server."""
 
@@ -147,6 +157,7 @@ class Settings:
     auth: AuthSettings = field(default_factory=AuthSettings)
     nat: NatSettings = field(default_factory=NatSettings)
     media: MediaSettings = field(default_factory=MediaSettings)
+    voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
 
 
 def profile(name: str) -> Settings:
@@ -161,6 +172,7 @@ def profile(name: str) -> Settings:
             auth=AuthSettings(qop=False, ban=BanSettings(failures_per_source=0, failures_per_user=0)),
             nat=NatSettings(tests=("contact", "via_source", "source_port")),
             media=MediaSettings(unavailable="pass", prack=False, keep_on_failed_reinvite=False),
+            voicemail=VoicemailSettings(once=False),
         )
     return settings
 

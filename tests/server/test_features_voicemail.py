@@ -21,6 +21,8 @@ COMPLAINT = "WITH_VOICEMAIL is defined, but voicemail.srv_ip is empty: no call g
 WAITING = {"Event": "message-summary", "Expires": "600"}
 # kamailio.cfg's, in milliseconds
 TIMERS = {"fr_timer": 30000, "fr_inv_timer": 120000}
+# How many destinations one call may have, the earlier ones included: the default of Kamailio's max_branches.
+MAX_BRANCHES = 12
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +194,36 @@ def test_a_call_that_the_caller_gave_up_goes_nowhere(alice: Client, bob: Client,
 def test_only_calls_are_for_voicemail(alice: Client, mailbox: Client) -> None:
     assert alice.ask("MESSAGE", "sip:bob@example.com").status == 404
     assert mailbox.unread() == []
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_voicemail_server_that_is_busy_is_not_asked_again(
+    alice: Client, mailbox: Client, relay: Relay, online: bool, request: pytest.FixtureRequest
+) -> None:
+    bob: Client | None = request.getfixturevalue("bob") if online else None
+    invite = alice.invite("sip:bob@example.com")
+    if bob:
+        bob.reply(bob.expect("INVITE"), 486)
+        bob.expect("ACK")
+    mailbox.reply(arrives(mailbox), 486)
+    assert alice.final(invite).status == 486
+    mailbox.expect("ACK")
+    assert mailbox.unread() == []
+
+
+def test_under_the_stock_profile_it_is_asked_until_no_branch_is_left(start: Servers) -> None:
+    server = start("WITH_VOICEMAIL", settings="profile: stock\n", VOICEMAIL_IP="127.0.0.6")
+    with (
+        Client(server, "voicemail", address="127.0.0.6") as mailbox,
+        Client(server, "alice", address="127.0.0.2") as alice,
+    ):
+        server.rpc("cfg.set_now_string", "voicemail", "srv_port", str(mailbox.port))
+        invite = alice.invite("sip:bob@example.com")
+        for _ in range(MAX_BRANCHES):
+            mailbox.reply(arrives(mailbox), 486)
+            mailbox.expect("ACK")
+        assert alice.final(invite).status >= 300
+        assert mailbox.unread() == []
 
 
 # -- message waiting
