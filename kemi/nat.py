@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from kemi.request import Request
+from kemi.settings import NatTest
+
+READ_SDP = NatTest.sdp | NatTest.sdp_source
 
 
 def detect(request: Request, tests: int) -> None:
@@ -11,6 +14,9 @@ def detect(request: Request, tests: int) -> None:
     A REGISTER keeps the source beside the Contact, for the location table (``received``). Any other request gets it
     into the Contact as ``;alias=``, unless a proxy stands between, whose address would be the wrong one.
     """
+    if tests & READ_SDP and request.has_other_body_than_sdp:
+        # They would find nothing in it, and log that as an error: each MESSAGE, each PUBLISH.
+        tests &= ~READ_SDP
     if not request.nat_test(tests):
         return
     if request.is_register:

@@ -150,6 +150,12 @@ class Request(Message):
         """The Event header of SUBSCRIBE and PUBLISH (RFC 6665), "" if there is none."""
         return tolerant(lambda: KSR.hdr.gete("Event"), "$(hdr(Event){s.substr,0,30000}{s.encode.hexa})")
 
+    @property
+    def has_other_body_than_sdp(self) -> bool:
+        """Is the body, by its Content-Type, one that cannot hold SDP (RFC 4566), such as the text of a MESSAGE?"""
+        kind = tolerant(lambda: KSR.pv.gete("$cT"), "$(cT{s.substr,0,30000}{s.encode.hexa})").lower()
+        return bool(kind) and not kind.startswith(("application/sdp", "multipart/"))
+
     # -- whose it is -----------------------------------------------------------------------------------------------
 
     @property

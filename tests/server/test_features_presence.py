@@ -156,3 +156,7 @@ def test_a_subscription_behind_a_nat_is_notified_where_it_came_from(start: Serve
         notify = notified(watcher)
         assert notify.uri == address_uri(watcher.contact)
         assert "<basic>open</basic>" in notify.body
+        # A body that is no SDP is nothing to complain of.
+        text = {"Content-Type": "text/plain"}
+        assert bob.ask("MESSAGE", watcher.uri, body="Hello", headers=text).status == 404
+        assert "Unable to parse sdp" not in server.log_text()
