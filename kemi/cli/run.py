@@ -20,6 +20,7 @@ from kemi.cli.db import prepare, url_option
 from kemi.cli.network import outgoing_address, require_free
 from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file, state_folder
 from kemi.cli.processes import Server, Servers, Stopped
+from kemi.cli.relay import relay_command
 from kemi.cli.subscribers import Subscribers
 
 DEFINES = ("WITH_NAT", "WITH_AUTH", "WITH_USRLOCDB", "WITH_ANTIFLOOD")
@@ -66,15 +67,6 @@ class Site:
         for name, value in strings.items():
             command += ["-A", f'{name}="{value}"']
         return command
-
-    def relay_command(self) -> list[str]:
-        return [
-            sys.executable,
-            str(product_file("rtpproxy")),
-            f"--control={self.control}",
-            f"--media-address={self.address}",
-            f"--ports={self.media_ports}",
-        ]
 
     def check(self) -> None:
         """Find before the start what would fail in the middle of it."""
@@ -181,7 +173,8 @@ def run(
 
 def _start(site: Site, kamailio: str, servers: Servers) -> None:
     logs = site.state / "log"
-    relay = Server("relay", site.relay_command(), site.state, logs / "rtpproxy.log")
+    command = relay_command(site.control, site.address, site.media_ports)
+    relay = Server("relay", command, site.state, logs / "rtpproxy.log")
     servers.start(relay, lambda: "rtpproxy: ready" in relay.output, "answer", _READY_SECONDS)
     server = Server(
         "kamailio",

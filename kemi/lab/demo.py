@@ -20,6 +20,7 @@ from kemi.lab.report import page
 from kemi.lab.report.account import Account
 from kemi.lab.report.grid import Cell, Grid, markdown, replace_block
 from kemi.lab.result import CallResult
+from kemi.relay_control import RelayError
 
 RESULTS_FILE = "grid.json"
 NATS = tuple(nat.name for nat in PRESETS)
@@ -165,7 +166,7 @@ def lab(out: Path, seconds: float, no_grid: bool, readme: Path | None) -> None:
             readme.write_text(replace_block(text, markdown(Grid.of(results, NATS))), encoding="utf-8")
     except ValueError as error:
         raise click.ClickException(f"{readme}: {error}") from error
-    except (LabError, DeadlineError) as error:
+    except (LabError, RelayError, DeadlineError) as error:
         raise click.ClickException("\n".join([str(error), *getattr(error, "__notes__", [])])) from error
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)

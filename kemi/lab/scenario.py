@@ -15,6 +15,7 @@ from kemi.lab.lab import Lab
 from kemi.lab.nat import PRESETS, Nat
 from kemi.lab.phone import PUBLIC, Phone
 from kemi.lab.result import RESULT_FILE, CallResult, Heard
+from kemi.relay_control import RelayError
 
 Side = Literal["caller", "callee"]
 
@@ -132,7 +133,7 @@ class _Attempt:
             heard = self._heard(call)
             left = self._left(call)
             problem = _judge(pairing.seconds, heard, left)
-        except (LabError, DeadlineError) as error:
+        except (LabError, RelayError, DeadlineError) as error:
             problem = str(error)
             heard = heard or (self._heard(call) if call else ())
         for phone in (caller, callee):

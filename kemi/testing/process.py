@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from kemi.deadline import wait_until
 from kemi.process import ChildProcess
@@ -62,6 +65,41 @@ class Process(ChildProcess):
         """An error that says `what` and shows the end of the log."""
         status = "" if self.is_running else f" (exit status {self.exit_status})"
         return ServerError(f"{self.name}: {what}{status}; {self.end_of_log(_LINES_SHOWN)}")
+
+
+class Running(ABC):
+    """A server that runs from :meth:`start` to :meth:`stop`, or within a ``with`` block, with its files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def process(self) -> Process:
+        if self._process is None:
+            raise ServerError(f"{self.folder}: expected a started server; call start() first")
+        return self._process
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start, and return when it answers; else ServerError with the log."""
+
+    def stop(self) -> None:
+        """End it in order; nothing happens if it does not run."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """End all its processes at once (SIGKILL)."""
+        self.process.kill()
 
 
 def free_port(address: str = LOOPBACK) -> int:

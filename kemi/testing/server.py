@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from kemi.cli import probe, rpc
 from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file
-from kemi.testing.process import LOOPBACK, Process, ServerError, free_port, wait_ready
+from kemi.testing.process import LOOPBACK, Process, Running, ServerError, free_port, wait_ready
 
 _ATTEMPTS = 5
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
@@ -30,7 +29,7 @@ class Worker:
     does: str
 
 
-class KamailioServer:
+class KamailioServer(Running):
     """Kamailio with `cfg` (the product's unless given), its logs and sockets in `folder`.
 
     `defines` are switched on, `values` are defined with a value (a text is quoted as kamailio.cfg's grammar wants it).
@@ -49,7 +48,7 @@ class KamailioServer:
         domains: Iterable[str] = ("example.com",),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.defines = tuple(defines)
         self.values: dict[str, str | int | Path] = {"CHILDREN": 2, "KEMI_BOOT": BOOT_FILE, **(values or {})}
         if settings is not None:
@@ -60,30 +59,15 @@ class KamailioServer:
         self.domains = tuple(domains)
         self.log = folder / "kamailio.log"
         self._environment = {**kamailio_environment(), **(environment or {})}
-        self._process: Process | None = None
         # Kamailio's default, below the folder of -Y.
         self._rpc_socket = folder / "run" / "kamailio_rpc.sock"
         if len(str(self._rpc_socket)) > _LONGEST_SOCKET_PATH:
             raise ServerError(f"{self._rpc_socket}: too long for a unix socket; give a shorter folder")
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     @property
     def uri(self) -> str:
         """The server's own SIP address."""
         return f"sip:{self.address}:{self.port}"
-
-    @property
-    def process(self) -> Process:
-        if self._process is None:
-            raise ServerError(f"{self.folder}: expected a started server; call start() first")
-        return self._process
 
     def start(self) -> Self:
         """Start, and return when OPTIONS is answered over UDP and TCP; else ServerError with the log."""
@@ -106,7 +90,7 @@ class KamailioServer:
 
     def launch(self) -> Process:
         """Start without waiting, for a server that is expected to refuse."""
-        if self._process is not None and self._process.exit_status is None:
+        if self._process is not None and self._process.is_running:
             raise ServerError(f"{self.folder}: expected a stopped server, found it running")
         self.port = self.port or free_port(self.address)
         run = self.folder / "run"
@@ -125,15 +109,6 @@ class KamailioServer:
         for name, value in self.values.items():
             command += ["-A", f"{name}={value}" if isinstance(value, int) else f'{name}="{value}"']
         return command
-
-    def stop(self) -> None:
-        """End the server in order; nothing happens if it does not run."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """End all its processes at once (SIGKILL)."""
-        self.process.kill()
 
     def rpc(self, method: str, *parameters: str | int) -> Any:
         """Call a method of Kamailio's JSON-RPC; raises RpcError when it answers with an error."""

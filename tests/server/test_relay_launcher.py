@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kemi.cli.processes import Server
+from kemi.relay_control import RelayControl
 from tests.server.free_ports import free_port, free_range
 
 LAUNCHER = Path(__file__).parents[2] / "rtpproxy"
@@ -36,12 +37,14 @@ class Relay:
     """A launcher, once it is ready or has ended."""
 
     def __init__(self, options: list[str], log: Path, program: list[str]) -> None:
-        self.control = free_port()
+        self.control = RelayControl("127.0.0.1", free_port())
+        self.ask = self.control.ask
+        self.active_sessions = self.control.active_sessions
         command = [
             *program,
             sys.executable,
             str(LAUNCHER),
-            f"--control=udp:127.0.0.1:{self.control}",
+            f"--control={self.control.url}",
             *options,
         ]
         self.server = Server("relay", command, log.parent, log)
@@ -53,15 +56,6 @@ class Relay:
     @property
     def ready_line(self) -> str:
         return "".join(line for line in self.server.output.splitlines() if line.startswith("rtpproxy: ready"))
-
-    def ask(self, command: str) -> str:
-        with udp_socket() as datagram:
-            datagram.sendto(f"{time.monotonic_ns()} {command}".encode(), ("127.0.0.1", self.control))
-            return datagram.recv(4096).decode().partition(" ")[2].strip()
-
-    def active_sessions(self) -> int:
-        lines = dict(line.split(": ") for line in self.ask("I").splitlines())
-        return int(lines["active sessions"])
 
     def offer(self, call: str, port: int = 4000) -> tuple[int, str]:
         answer = self.ask(f"U {call} 127.0.0.1 {port} from")
@@ -113,7 +107,7 @@ def refused(*options: str) -> str:
 def test_the_ready_line_comes_when_the_version_command_is_answered(start_relay: StartRelay) -> None:
     relay = start_relay("--ports=40000-40010")
     assert relay.ready_line == (
-        f"rtpproxy: ready, control udp:127.0.0.1:{relay.control}, media 127.0.0.1 ports 40000-40010, rtp.io "
+        f"rtpproxy: ready, control {relay.control.url}, media 127.0.0.1 ports 40000-40010, rtp.io "
         + relay.ready_line.split()[-1]
     )
     assert relay.ask("V") == "20040107"
