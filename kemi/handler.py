@@ -18,7 +18,7 @@ from kemi.branch import Branch, Failure
 from kemi.http import HttpRequest
 from kemi.message import Message
 from kemi.reply import IncomingReply
-from kemi.request import Request
+from kemi.request import NativeMessage, Request
 from kemi.router import Router, Rule
 from kemi.settings import Settings
 from kemi.settings_file import SettingsError
@@ -66,11 +66,11 @@ class Handler:
             self.rank = rank
         return 0
 
-    def ksr_request_route(self, _msg: object) -> int:
+    def ksr_request_route(self, msg: NativeMessage | None) -> int:
         """Every request."""
         request = self._request
         try:
-            request.begin()
+            request.begin(msg)
             rule, verdict = self._decide(request)
             if self._log_decisions:
                 name = getattr(rule, "__name__", repr(rule))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
+from typing import Protocol
 
 import KSR
 
@@ -31,6 +33,30 @@ class Credentials(Enum):
 _WRONG_CODES = (-2, -3, -8)
 
 
+_HOST_AND_PORT = re.compile(
+    r"sips?:(?:[^@]*@)?(\[[^]]*\]|[^:;?@]+)(?::(\d+))?(?:[;?].*)?", re.IGNORECASE | re.DOTALL
+)
+
+
+def _is_own(uri: str) -> bool:
+    """Does a SIP URI name one of our addresses or domains, at one of our ports?
+
+    As ``uri==myself`` in the configuration language. ``KSR.is_myself_ruri()`` differs: to it a URI without port has
+    any port, ``SIP:`` in capitals is no scheme, and ``;transport=`` matters.
+    """
+    found = _HOST_AND_PORT.fullmatch(uri)
+    if found is None:
+        return False
+    host, port = found.groups()
+    return KSR.is_myself(f"sip:{host}:{port or (5061 if ';transport=tls' in uri.lower() else 5060)}")
+
+
+class NativeMessage(Protocol):
+    """What app_python3 hands to a callback: the message, with the functions of the configuration language."""
+
+    def call_function(self, name: str, /, *arguments: str) -> int: ...
+
+
 class Lookup(Enum):
     """What the location table says about the address of record in the request-URI."""
 
@@ -50,13 +76,14 @@ class Transaction(Enum):
 class Request(Message):
     """The request that Kamailio is processing now. One object serves all requests of a process."""
 
-    __slots__ = ("follows_route", "refusal", "taken")
+    __slots__ = ("_native", "follows_route", "refusal", "taken")
 
     def __init__(self) -> None:
-        self.begin()
+        self.begin(None)
 
-    def begin(self) -> None:
+    def begin(self, native: NativeMessage | None) -> None:
         """Forget the previous request. The handler calls it once per request."""
+        self._native = native
         #: True once something has answered or relayed the request: from then on a failing rule must not answer 500.
         self.taken = False
         #: True once :meth:`follow_recorded_route` has found the dialog's route.
@@ -123,6 +150,11 @@ class Request(Message):
         return tolerant(KSR.kx.gete_ruser, "$(rU{s.substr,0,30000}{s.encode.hexa})")
 
     @property
+    def has_readable_uri(self) -> bool:
+        """Is the request-URI one that Kamailio can read: ``sip:``, ``sips:``, ``tel:`` and a few others?"""
+        return not KSR.pv.is_null("$rz")
+
+    @property
     def has_uri_user(self) -> bool:
         """False for ``sip:example.org``: a request to the server itself, or an address too short to route."""
         return KSR.corex.has_ruri_user() > 0
@@ -160,13 +192,13 @@ class Request(Message):
 
     @property
     def is_for_us(self) -> bool:
-        """Is the request-URI one of our addresses or domains?"""
-        return KSR.is_myself_ruri()
+        """Is the request-URI one of our addresses or domains, at one of our ports?"""
+        return _is_own(self.uri)
 
     @property
     def is_from_us(self) -> bool:
         """Does the From URI claim one of our domains?"""
-        return KSR.is_myself_furi()
+        return _is_own(tolerant(KSR.kx.get_furi, "$(fu{s.substr,0,30000}{s.encode.hexa})"))
 
     @property
     def is_looped(self) -> bool:
@@ -349,7 +381,12 @@ class Request(Message):
 
     def reply_error(self) -> None:
         """Answer with the code of the last error inside Kamailio, 500 if there was none."""
-        KSR.sl.sl_reply_error()
+        # The configuration language's function, if there is a server: before each, and nowhere else, Kamailio puts the
+        # last error where this one looks for it. KSR.sl.sl_reply_error() knows no error.
+        if self._native is None:
+            KSR.sl.sl_reply_error()
+        else:
+            self._native.call_function("sl_reply_error")
         self.taken = True
 
     def relay(self) -> bool:

@@ -59,6 +59,7 @@ READ: dict[str, Callable[[FakeKSR], Value]] = {
     "rU": _uri("r", lambda uri: uri.user or None),
     "rd": _uri("r", lambda uri: uri.host),
     "rp": _uri("r", lambda uri: str(uri.port or 5060)),
+    "rz": _uri("r", lambda uri: uri.scheme),
     "rP": _uri("r", lambda uri: uri.transport.upper()),
     "ou": _request_only(lambda ksr: ksr.now.message.uri),
     "du": lambda ksr: ksr.now.first.destination or None,

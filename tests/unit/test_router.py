@@ -226,8 +226,9 @@ def test_failing_to_send_is_answered(make_server: MakeServer, ksr: FakeKSR) -> N
 
 def test_a_register_that_cannot_be_stored_is_answered(make_server: MakeServer, ksr: FakeKSR) -> None:
     ksr.answer("registrar.save", -1)
-    make_server().receive(register("alice"))
-    assert ksr.called("sl.sl_reply_error") == [()]
+    answer = make_server().receive(register("alice"))
+    assert answer is not None
+    assert answer.code == 500
 
 
 def test_a_malformed_reply_is_dropped(make_server: MakeServer, ksr: FakeKSR) -> None:
