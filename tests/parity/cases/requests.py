@@ -294,7 +294,7 @@ STRAYS: dict[str, bytes] = {
     "garbage": b"garbage\r\n\r\n",
     "half a request": b"INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4",
     "a first line": b"OPTIONS sip:bob@example.com SIP/2.0\r\n\r\n",
-    "SIP 1.0": b"OPTIONS sip:x@example.com SIP/1.0\r\nVia: SIP/1.0/UDP 1.2.3.4\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n\r\n",
+    "SIP 1.0": b"OPTIONS sip:x@example.com SIP/1.0\r\nVia: SIP/1.0/UDP 1.2.3.4\r\nCall-ID: a\r\n\r\n",
     "HTTP": b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n",
     "STUN": bytes.fromhex("000100002112a442000102030405060708090a0b"),
 }
