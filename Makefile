@@ -47,7 +47,7 @@ ifneq ($(filter user,$(MAKECMDGOALS)),)
 $(if $(NAME),,$(error which user? make user NAME=alice))
 endif
 
-.PHONY: help run user lab setup test test-unit test-server test-nat bench check clean run-packages test-packages
+.PHONY: help run user lab setup test test-unit test-server test-nat parity bench check clean run-packages test-packages
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -80,6 +80,9 @@ test-server: setup ## A real Kamailio, a real relay, real databases
 test-nat: setup ## Real phones behind real NATs, in network namespaces (root)
 	@echo "== nat: real phones behind real NATs, in network namespaces"
 	@$(SUDO) $(call pytest,nat)
+
+parity: setup ## Message by message, our server against Kamailio's own configuration (root; ARGS=)
+	@$(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m tests.parity $(ARGS)
 
 bench: setup ## CPU time per request against the stock configuration, as a ratio (ARGS=)
 	@$(BIN)/python -m bench $(ARGS)
