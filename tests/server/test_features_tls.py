@@ -46,15 +46,9 @@ class TlsServer:
 def tls(start_shared: Servers, tmp_path_factory: pytest.TempPathFactory) -> TlsServer:
     folder = tmp_path_factory.mktemp("tls")
     key, certificate, port = folder / "key.pem", folder / "certificate.pem", free_port()
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-nodes", "-days", "2", "-subj", "/CN=example.com", "-addext", f"subjectAltName=IP:{LOOPBACK}"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=example.com"
+    files = ["-addext", f"subjectAltName=IP:{LOOPBACK}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
     settings = folder / "tls.cfg"
     settings.write_text(TLS_CFG.format(key=key, certificate=certificate))
     cfg = folder / "kamailio.cfg"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kemi.cli.database import connect
+from kemi.cli.db import prepare
+from kemi.cli.subscribers import Subscribers
 from kemi.lab.deadline import wait_until
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
@@ -20,6 +23,7 @@ from kemi.testing.relay import Relay
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
 from kemi.testing.uri import address_uri
+from tests.server.mariadb import MariaDb, started
 
 PASSWORD = "correct horse"
 NAT = ("WITH_NAT", "WITH_NATSIPPING", "WITH_RTPRELAY")
@@ -43,42 +47,53 @@ def relay(start_shared: Servers) -> Relay:
     return start_shared.relay()
 
 
-@pytest.fixture(scope="module", params=["default", "stock"])
-def unstarted(start_shared: Servers, relay: Relay, request: pytest.FixtureRequest) -> KamailioServer:
-    server = start_shared.make(
-        *(*NAT, *USERS, *CALLS, *OTHERS),
-        users={"alice": PASSWORD, "bob": PASSWORD},
-        relay=relay,
-        settings=f"profile: {request.param}\n",
-        NATPING_INTERVAL=0,
-    )
-    with connect(str(server.values["DBURL"])) as database:
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    with started(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["default profile, SQLite", "stock profile, MySQL"])
+def unstarted(
+    start_shared: Servers, relay: Relay, request: pytest.FixtureRequest
+) -> Iterator[KamailioServer]:
+    profile = "stock" if "stock" in request.param else "default"
+    defines = [*NAT, *USERS, *CALLS, *OTHERS]
+    if "MySQL" in request.param:
+        defines.append("WITH_MYSQL")
+    server = start_shared.make(*defines, relay=relay, settings=f"profile: {profile}\n", NATPING_INTERVAL=0)
+    if "MySQL" in request.param:
+        mariadb: MariaDb = request.getfixturevalue("mariadb")
+        url = mariadb.new_database()
+    else:
+        url = f"sqlite:///{server.folder / 'kamailio.sqlite'}"
+    fill(url)
+    server.values |= {"DBURL": url, "TLS_CFG": tls_cfg(server.folder)}
+    server.port = free_port()
+    yield server
+    server.stop()  # it writes to its database once more
+
+
+def fill(url: str) -> None:
+    """Make the tables, and the rows that the tests need."""
+    prepare(url)
+    with connect(url) as database:
+        for user in ("alice", "bob"):
+            Subscribers(database).add(user, D, PASSWORD)
         database.execute("INSERT INTO domain (domain) VALUES (?)", D)
         database.execute("INSERT INTO address (ip_addr) VALUES ('127.0.0.6')")
         database.execute(ALIAS, "boss", D, "bob", D)
         database.execute(SHORT, "alice", D, "42", D, f"sip:boss@{D}")
-    certificate, key, tls = (server.folder / name for name in ("certificate.pem", "key.pem", "tls.cfg"))
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-            ),
-            *("-days", "2", "-subj", f"/CN={D}", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    tls.write_text(f"[server:default]\nprivate_key = {key}\ncertificate = {certificate}\n")
-    server.values["TLS_CFG"] = tls
-    server.port = free_port()
-    return server
+
+
+def tls_cfg(folder: Path) -> Path:
+    """Settings of module tls, with a certificate that signs itself."""
+    certificate, key, path = (folder / name for name in ("certificate.pem", "key.pem", "tls.cfg"))
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    files = ["-subj", f"/CN={D}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    path.write_text(f"[server:default]\nprivate_key = {key}\ncertificate = {certificate}\n")
+    return path
 
 
 @pytest.fixture(scope="module")
