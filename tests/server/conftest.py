@@ -1,12 +1,17 @@
-"""Real servers for the tests of this folder."""
+"""Real servers, databases and phones for the tests of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kemi.testing.client import Client
+from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.server import mariadb as database
+from tests.server import phones
 
 
 def _servers(factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -28,3 +33,67 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Makes servers for all tests of a module."""
     yield from _servers(tmp_path_factory)
+
+
+# -- phones of the module's own `server`
+
+
+@pytest.fixture
+def alice(server: KamailioServer) -> Iterator[Client]:
+    """With a public address."""
+    with phones.public_alice(server) as client:
+        yield client
+
+
+@pytest.fixture
+def nated_alice(server: KamailioServer) -> Iterator[Client]:
+    """Behind a NAT."""
+    with phones.nated_alice(server) as client:
+        yield client
+
+
+@pytest.fixture
+def bob(server: KamailioServer) -> Iterator[Client]:
+    """Registered, with a public address."""
+    with phones.registered(phones.public_bob(server), server) as client:
+        yield client
+
+
+@pytest.fixture
+def nated_bob(server: KamailioServer) -> Iterator[Client]:
+    """Registered from behind a NAT."""
+    with phones.registered(phones.nated_bob(server), server) as client:
+        yield client
+
+
+@pytest.fixture
+def carol(server: KamailioServer) -> Iterator[Client]:
+    """Of a foreign domain: her address is no address of ours."""
+    with phones.foreign_carol(server) as client:
+        yield client
+
+
+# -- databases
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[database.MariaDb]:
+    """One server for all tests; each makes a schema of its own."""
+    with database.started(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'kemi.sqlite'}"
+
+
+@pytest.fixture
+def mysql_url(mariadb: database.MariaDb) -> str:
+    return mariadb.new_database()
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A DBURL of either kind, without any table yet."""
+    return str(request.getfixturevalue(f"{request.param}_url"))

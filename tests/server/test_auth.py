@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,35 +12,12 @@ from kemi.testing.message import Message
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
 from kemi.testing.uri import address_uri
-
-PASSWORD = "correct horse"
+from tests.server.phones import PASSWORD
 
 
 @pytest.fixture(scope="module")
 def server(start_shared: Servers) -> KamailioServer:
     return start_shared("WITH_AUTH", users={"alice": PASSWORD, "bob": PASSWORD})
-
-
-@pytest.fixture
-def alice(server: KamailioServer) -> Iterator[Client]:
-    with Client(server, "alice", address="127.0.0.2") as client:
-        yield client
-
-
-@pytest.fixture
-def bob(server: KamailioServer) -> Iterator[Client]:
-    """Registered."""
-    with Client(server, "bob", address="127.0.0.3") as client:
-        assert client.register(password=PASSWORD).status == 200
-        yield client
-    server.rpc("ul.rm", "location", "bob")
-
-
-@pytest.fixture
-def carol(server: KamailioServer) -> Iterator[Client]:
-    """Of a foreign domain: her address is no address of ours."""
-    with Client(server, "carol", address="127.0.0.4", domain="127.0.0.4") as client:
-        yield client
 
 
 def answer_challenge(client: Client, request: Message, user: str, password: str = PASSWORD) -> Message:

@@ -15,9 +15,9 @@ from kemi.testing.digest import authorize
 from kemi.testing.message import Message
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.server.phones import PASSWORD
 
 URI = "sip:example.com"
-PASSWORD = "correct horse"
 USERS = {"alice": PASSWORD, "bob": PASSWORD}
 PER_SOURCE, PER_USER = 3, 5
 SETTINGS = f"auth:\n  ban:\n    failures_per_source: {PER_SOURCE}\n    failures_per_user: {PER_USER}\n"

@@ -22,7 +22,7 @@ from kemi.cli.main import main
 from kemi.cli.processes import Server
 from kemi.cli.schema import create, read_tables
 from tests.server.free_ports import free_port
-from tests.server.mariadb import MariaDb, started, wait_for
+from tests.server.mariadb import wait_for
 
 PATIENCE = 30.0
 KAMAILIO = shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -32,27 +32,6 @@ def kemi(*arguments: str, typed: str = "", succeeds: bool = True) -> Result:
     result = CliRunner().invoke(main, arguments, input=typed, catch_exceptions=False)
     assert (result.exit_code == 0) is succeeds, result.output
     return result
-
-
-@pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
-    with started(tmp_path_factory.mktemp("mariadb")) as server:
-        yield server
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'kemi.sqlite'}"
-
-
-@pytest.fixture
-def mysql_url(mariadb: MariaDb) -> str:
-    return mariadb.new_database()
-
-
-@pytest.fixture(params=["sqlite", "mysql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 def rows(url: str, statement: str) -> Sequence[tuple[object, ...]]:

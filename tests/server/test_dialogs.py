@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from kemi.testing.client import Client
@@ -16,28 +14,6 @@ from kemi.testing.uri import address_uri
 @pytest.fixture(scope="module")
 def server(start_shared: Servers) -> KamailioServer:
     return start_shared()
-
-
-@pytest.fixture
-def alice(server: KamailioServer) -> Iterator[Client]:
-    with Client(server, "alice", address="127.0.0.2") as client:
-        yield client
-
-
-@pytest.fixture
-def bob(server: KamailioServer) -> Iterator[Client]:
-    """Registered."""
-    with Client(server, "bob", address="127.0.0.3") as client:
-        assert client.register().status == 200
-        yield client
-    server.rpc("ul.rm", "location", "bob")
-
-
-@pytest.fixture
-def carol(server: KamailioServer) -> Iterator[Client]:
-    """Of a foreign domain: her address is no address of ours."""
-    with Client(server, "carol", address="127.0.0.4", domain="127.0.0.4") as client:
-        yield client
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE", "INFO", "MESSAGE", "REFER"])

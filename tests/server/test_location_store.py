@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -16,34 +15,12 @@ from kemi.testing.dialog import record_route
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
 from kemi.testing.uri import address_uri
-from tests.server.mariadb import MariaDb, started
 
 MEMORY, WRITE_THROUGH, WRITE_BACK, DATABASE_ONLY = range(4)
 TABLES = ("standard", "usrloc")
 NATED = 1 << BranchFlag.NATED_DESTINATION
 
 Serve = Callable[[str, int], KamailioServer]
-
-
-@pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
-    with started(tmp_path_factory.mktemp("mariadb")) as server:
-        yield server
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'kamailio.sqlite'}"
-
-
-@pytest.fixture
-def mysql_url(mariadb: MariaDb) -> str:
-    return mariadb.new_database()
-
-
-@pytest.fixture(params=["sqlite", "mysql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture

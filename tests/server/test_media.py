@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -44,19 +43,8 @@ def no_sessions(relay: Relay) -> None:
 
 
 @pytest.fixture
-def alice(server: KamailioServer) -> Iterator[Client]:
-    """Behind a NAT."""
-    with Client(server, "alice", address="127.0.0.2", contact_host="10.0.0.2", contact_port=5060) as client:
-        yield client
-
-
-@pytest.fixture
-def bob(server: KamailioServer) -> Iterator[Client]:
-    """Registered, with a public address."""
-    with Client(server, "bob", address="127.0.0.3") as client:
-        assert client.register().status == 200
-        yield client
-    server.rpc("ul.rm", "location", "bob")
+def alice(nated_alice: Client) -> Client:
+    return nated_alice
 
 
 def media(message: Message) -> tuple[str, int]:

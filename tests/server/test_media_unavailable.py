@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 
 from kemi.cli.paths import product_file
 from kemi.testing.builders import sdp
-from kemi.testing.client import Client
 from kemi.testing.dialog import call, hang_up
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.server.phones import nated_alice, public_alice, public_bob, registered
 
 COMPLAINT = "no media relay answers: call"
 
@@ -60,22 +59,10 @@ def serve(start_shared: Servers, impatient_cfg: Path) -> Iterator[Serve]:
         yield start_with
 
 
-def nated_alice(server: KamailioServer) -> Client:
-    return Client(server, "alice", address="127.0.0.2", contact_host="10.0.0.2", contact_port=5060)
-
-
-@contextmanager
-def registered_bob(server: KamailioServer) -> Iterator[Client]:
-    with Client(server, "bob", address="127.0.0.3") as bob:
-        assert bob.register().status == 200
-        yield bob
-        server.rpc("ul.rm", "location", "bob")
-
-
 @RELAYS
 def test_a_call_across_a_nat_is_refused(serve: Serve, relay: str) -> None:
     server = serve("reject", relay)
-    with nated_alice(server) as alice, registered_bob(server) as bob:
+    with nated_alice(server) as alice, registered(public_bob(server), server) as bob:
         invite = alice.invite(bob.uri)
         answer = alice.final(invite)
         assert (answer.status, answer.reason) == (503, "No media relay")
@@ -87,7 +74,7 @@ def test_a_call_across_a_nat_is_refused(serve: Serve, relay: str) -> None:
 @RELAYS
 def test_a_call_across_a_nat_is_passed_on_unchanged(serve: Serve, relay: str) -> None:
     server = serve("pass", relay)
-    with nated_alice(server) as alice, registered_bob(server) as bob:
+    with nated_alice(server) as alice, registered(public_bob(server), server) as bob:
         invite = alice.invite(bob.uri)
         came = bob.expect("INVITE")
         assert came.body == invite.body
@@ -100,7 +87,7 @@ def test_a_call_across_a_nat_is_passed_on_unchanged(serve: Serve, relay: str) ->
 @POLICIES
 def test_a_call_without_a_nat_needs_no_relay(serve: Serve, policy: str, relay: str) -> None:
     server = serve(policy, relay)
-    with Client(server, "alice", address="127.0.0.2") as alice, registered_bob(server) as bob:
+    with public_alice(server) as alice, registered(public_bob(server), server) as bob:
         invite = alice.invite(bob.uri)
         came = bob.expect("INVITE")
         assert came.body == invite.body
@@ -113,7 +100,7 @@ def test_a_call_without_a_nat_needs_no_relay(serve: Serve, policy: str, relay: s
 @POLICIES
 def test_a_message_across_a_nat_needs_no_relay(serve: Serve, policy: str, relay: str) -> None:
     server = serve(policy, relay)
-    with nated_alice(server) as alice, registered_bob(server) as bob:
+    with nated_alice(server) as alice, registered(public_bob(server), server) as bob:
         alice.send(alice.request("MESSAGE", bob.uri))
         bob.reply(bob.expect("MESSAGE"), 200)
         alice.expect(200)
@@ -126,7 +113,7 @@ def test_a_call_whose_relay_has_gone_can_still_end(
 ) -> None:
     relay = start.relay()
     server = start("WITH_NAT", cfg=impatient_cfg, relay=relay)
-    with nated_alice(server) as alice, registered_bob(server) as bob:
+    with nated_alice(server) as alice, registered(public_bob(server), server) as bob:
         calling, called = call(alice, bob)
         assert relay.sessions() == 1
         if fate == "killed":
@@ -144,7 +131,7 @@ def test_a_change_that_nobody_can_relay_is_refused_and_the_call_goes_on(
 ) -> None:
     relay = start.relay()
     server = start("WITH_NAT", cfg=impatient_cfg, relay=relay)
-    with nated_alice(server) as alice, registered_bob(server) as bob:
+    with nated_alice(server) as alice, registered(public_bob(server), server) as bob:
         calling, called = call(alice, bob)
         relay.kill()
         assert alice.final(calling.send("INVITE", body=sdp("10.0.0.2"))).status == 503

@@ -6,7 +6,6 @@ A client whose Contact and Via hold a private address is behind a NAT, as the se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -33,37 +32,6 @@ def profile(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def server(start_shared: Servers, relay: Relay, profile: str) -> KamailioServer:
     return start_shared("WITH_NAT", relay=relay, settings=f"profile: {profile}\n")
-
-
-@pytest.fixture
-def alice(server: KamailioServer) -> Iterator[Client]:
-    """With a public address."""
-    with Client(server, "alice", address="127.0.0.2") as client:
-        yield client
-
-
-@pytest.fixture
-def nated_alice(server: KamailioServer) -> Iterator[Client]:
-    with Client(server, "alice", address="127.0.0.2", contact_host="10.0.0.2", contact_port=5060) as client:
-        yield client
-
-
-@pytest.fixture
-def bob(server: KamailioServer) -> Iterator[Client]:
-    """Registered, with a public address."""
-    with Client(server, "bob", address="127.0.0.3") as client:
-        assert client.register().status == 200
-        yield client
-    server.rpc("ul.rm", "location", "bob")
-
-
-@pytest.fixture
-def nated_bob(server: KamailioServer) -> Iterator[Client]:
-    """Registered from behind a NAT."""
-    with Client(server, "bob", address="127.0.0.3", contact_host="192.168.0.3", contact_port=5060) as client:
-        assert client.register().status == 200
-        yield client
-    server.rpc("ul.rm", "location", "bob")
 
 
 def contact(message: Message) -> str:

@@ -21,7 +21,6 @@ from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.processes import Server
 from tests.server.free_ports import free_port
-from tests.server.mariadb import started
 from tests.virtual_environment import activate, empty_environment
 
 PATIENCE = 30.0
@@ -158,18 +157,15 @@ def test_a_phone_can_register_with_what_was_printed(running: Run) -> None:
         assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
 
 
-def test_users_and_locations_can_be_in_mysql(tmp_path: Path) -> None:
-    folder = tmp_path / "mariadb"
-    folder.mkdir()
-    with started(folder) as mariadb:
-        run = Run(tmp_path, database=mariadb.new_database())
-        try:
-            run.wait_for("Ctrl-C")
-            contact = register_alice(run)
-            with connect(run.database) as database:
-                assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
-        finally:
-            run.stop()
+def test_users_and_locations_can_be_in_mysql(tmp_path: Path, mysql_url: str) -> None:
+    run = Run(tmp_path, database=mysql_url)
+    try:
+        run.wait_for("Ctrl-C")
+        contact = register_alice(run)
+        with connect(run.database) as database:
+            assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
+    finally:
+        run.stop()
 
 
 def test_the_python_of_an_active_virtual_environment_is_not_kamailios(
