@@ -37,7 +37,7 @@ def serve(request: HttpRequest) -> None:
     """JSON-RPC for this machine, under /RPC."""
     if request.source_ip != LOCALHOST:
         request.reply(403, "Forbidden", f"Not allowed from {request.source_ip}")
-    elif request.path.startswith("/RPC"):
+    elif request.path.lower().startswith("/rpc"):  # the stock file's regular expressions take any case
         request.dispatch_rpc()
     else:
         request.reply(200, "OK", f"Wrong URL {request.path}")

@@ -65,14 +65,22 @@ class Agent:
     """One user with one socket. A message that needs another one, which has not come, is not sent."""
 
     def __init__(
-        self, scene: Scene, name: str, place: Place, number: int, port: int, domain: str = DOMAIN
+        self,
+        scene: Scene,
+        name: str,
+        place: Place,
+        number: int,
+        address: tuple[str, int] | None,
+        port: int,
+        domain: str = DOMAIN,
     ) -> None:
-        self._scene = scene
+        self.scene = scene
         self.name = name
         self.place = place
         self.domain = domain
         self.user = f"{name}-{scene.number}"
-        self.address = ((PUBLIC if place.real == "public" else PRIVATE) + str(number), port)
+        self.address = address or ((PUBLIC if place.real == "public" else PRIVATE) + str(number), port)
+        port = self.address[1]
         self.host = {
             "same": self.address[0],
             "private": f"{OTHER_PRIVATE}{number}",
@@ -111,7 +119,7 @@ class Agent:
     @property
     def call_id(self) -> str:
         """A Call-ID to use again: all REGISTERs of a phone have the same (RFC 3261, section 10.2.4)."""
-        return f"{self.name}-{self._scene.number}-0@parity"
+        return f"{self.name}-{self.scene.number}-0@parity"
 
     @property
     def contact(self) -> str:
@@ -130,20 +138,20 @@ class Agent:
 
     def _serialize(self) -> str:
         self._serial += 1
-        return f"{self.name}-{self._scene.number}-{self._serial}"
+        return f"{self.name}-{self.scene.number}-{self._serial}"
 
     # -- sending
 
     def raw(self, data: bytes) -> None:
         """Send these bytes, and let the server do what it will about them."""
-        self._scene.normal.note_sent(data.decode(errors="surrogateescape"))
+        self.scene.normal.note_sent(data.decode(errors="surrogateescape"))
         # The server may have closed the connection, which is in the record already.
         with contextlib.suppress(ConnectionError, BrokenPipeError):
             if self.is_tcp:
                 self._socket.sendall(data)
             else:
                 self._socket.sendto(data, (SERVER, SIP_PORT))
-        self._scene.settle()
+        self.scene.settle()
 
     def send(self, message: Message) -> Message:
         self.raw(bytes(message))
@@ -176,7 +184,7 @@ class Agent:
     def register(self, expires: int = 600, *, headers: Headers | None = None, login: bool = True) -> Message:
         """REGISTER the agent's contact, answering a challenge."""
         more = {"Expires": str(expires), **(headers or {})}
-        self._scene.users.setdefault(self.user)
+        self.scene.users.setdefault(self.user)
         sent = self.ask("REGISTER", f"sip:{self.domain}", headers=more)
         return self.login(sent) if login else sent
 
@@ -186,7 +194,7 @@ class Agent:
         """Send an INVITE, with an offer unless `body` says otherwise, answering a challenge."""
         uri = to.uri if isinstance(to, Agent) else to
         sent = self.ask("INVITE", uri, body=self.offer if body is None else body, headers=headers)
-        self._scene.calls.append(sent)
+        self.scene.calls.append(sent)
         return self.login(sent) if login else sent
 
     def login(self, request: Message, password: str = PASSWORD) -> Message:
@@ -285,7 +293,7 @@ class Agent:
         answer.headers = [pair for pair in request.headers if pair[0].lower() in _COPIED]
         to = request.header("To") or ""
         if status > 100 and ";tag=" not in to:
-            to = f"{to};tag=to-{tag or self.name}-{self._scene.number}"
+            to = f"{to};tag=to-{tag or self.name}-{self.scene.number}"
         answer.headers.append(("To", to))
         if method in ("INVITE", "SUBSCRIBE", "UPDATE") and 100 < status < 400:
             answer.headers.append(("Contact", self.contact))

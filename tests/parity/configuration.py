@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kemi.cli.paths import BOOT_FILE, product_file
+from tests.parity.network import PSTN_GATEWAY, VOICEMAIL
 
 STOCK = Path("/etc/kamailio/kamailio.cfg")
 STOCK_NAT_TESTS = 19
+_SERVER_DEFINES = {"pstn.gw_ip": "PSTN_GW_IP", "voicemail.srv_ip": "VOICEMAIL_IP"}
 _TEST_NAMES = ("contact", "via_source", "via", "sdp", "source_port", "source")
 
 
@@ -25,6 +27,12 @@ class Options:
     natping: int = 0
     #: Parameters of modules, as "tm.retr_timer1": a value that replaces the file's, or is added.
     parameters: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def servers(self) -> dict[str, str]:
+        """Addresses that the stock file has its user fill in, by the names of its custom parameters."""
+        known = {"WITH_PSTN": ("pstn.gw_ip", PSTN_GATEWAY), "WITH_VOICEMAIL": ("voicemail.srv_ip", VOICEMAIL)}
+        return dict(known[define] for define in self.defines if define in known)
 
     @property
     def with_nat(self) -> bool:
@@ -50,6 +58,8 @@ def stock(options: Options, folder: Path, file: Path = STOCK) -> Configuration:
     text = _replaced(text, r'"natping_interval", *\d+', f'"natping_interval", {options.natping}', file)
     if options.nat_tests != STOCK_NAT_TESTS:
         text = _replaced(text, r'nat_uac_test\("19"\)', f'nat_uac_test("{options.nat_tests}")', file)
+    for name, address in options.servers.items():
+        text = _replaced(text, rf'^{re.escape(name)} = ""', f'{name} = "{address}"', file)
     cfg = folder / "stock.cfg"
     cfg.write_text(with_parameters(text, options.parameters, file))
     return Configuration("stock" if file == STOCK else file.name, cfg, ("WITH_MYSQL",))
@@ -69,6 +79,7 @@ def ours(options: Options, folder: Path, boot: Path = BOOT_FILE) -> Configuratio
         "USRLOC_DBMODE=2",
         "CHILDREN=1",
         f"NATPING_INTERVAL={options.natping}",
+        *(f'{_SERVER_DEFINES[name]}="{address}"' for name, address in options.servers.items()),
         f'KEMI_BOOT="{boot}"',
         f'KEMI_SETTINGS="{settings}"',
     )

@@ -13,7 +13,9 @@ from kemi.lab.namespace import Namespace, next_prefix
 
 SERVER = "192.0.2.10"
 SIP_PORT = 5060
-RELAY_CONTROL = ("127.0.0.1", 7722)
+#: Where RTPProxy and rtpengine are told what to relay.
+RTPPROXY_CONTROL = ("127.0.0.1", 7722)
+RTPENGINE_CONTROL = ("127.0.0.1", 2223)
 #: Agents' ports, and the relay's for media: enough for all the sessions that are left to time out.
 AGENT_PORTS = range(10000, 30000)
 RELAY_PORTS = range(30000, 60001)
@@ -23,6 +25,10 @@ PUBLIC = "203.0.113."
 OTHER_PUBLIC = "198.51.100."
 PRIVATE = "192.168.7."
 OTHER_PRIVATE = "10.77.0."
+#: Servers at fixed addresses; phones have the numbers from 10 on.
+PSTN_GATEWAY = PUBLIC + "2"
+VOICEMAIL = PUBLIC + "3"
+WORLD = PUBLIC + "4"
 _LOCAL = tuple(net + "0/24" for net in (PUBLIC, OTHER_PUBLIC, PRIVATE, OTHER_PRIVATE))
 
 _ETH_P_ALL = 3

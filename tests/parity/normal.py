@@ -13,6 +13,7 @@ from tests.parity.network import RELAY_PORTS
 _TAG = re.compile(r"(?<=tag=)[^;,\s>]+")
 _BRANCH = re.compile(r"(?<=branch=)(z9hG4bK[^;,\s>]*?)(\.\d+)?(?=[;,\s>]|$)")
 _CALL_ID = re.compile(r"(?m)(?<=^Call-ID: ).+")
+_ETAG = re.compile(r"(?m)(?<=^SIP-ETag: ).+")
 # Nonces have a second in them, so whether two are the same depends on the moment.
 _NONCE = re.compile(r'(?<=nonce=")[^"]+(?=")')
 _RESPONSE = re.compile(r'(?<=response=")[0-9a-f]{32}(?=")')
@@ -36,6 +37,7 @@ class Normaliser:
         text = _TAG.sub(lambda found: self._number("tag", found[0]), text)
         text = _BRANCH.sub(lambda found: self._number("branch", found[1]) + (found[2] or ""), text)
         text = _CALL_ID.sub(lambda found: self._number("Call-ID", found[0]), text)
+        text = _ETAG.sub(lambda found: self._number("ETag", found[0], always=True), text)
         text = _NONCE.sub("<nonce>", text)
         text = _RESPONSE.sub("<response>", text)
         text = _EXPIRES.sub(lambda found: str(-(-int(found[0]) // 10) * 10), text)

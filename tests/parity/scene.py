@@ -14,7 +14,7 @@ from kemi.cli.rpc import RpcError
 from kemi.lab.deadline import DeadlineError
 from kemi.testing.message import Message
 from tests.parity.agent import OPEN, Agent, Place
-from tests.parity.network import AGENT_PORTS, RELAY_CONTROL, SERVER, Datagram
+from tests.parity.network import AGENT_PORTS, RTPENGINE_CONTROL, RTPPROXY_CONTROL, SERVER, Datagram
 from tests.parity.normal import Normaliser
 from tests.parity.record import Record
 from tests.parity.world import DOMAIN, World
@@ -58,15 +58,15 @@ class Scene:
         self._kept_alive: set[str] = set()
         self._named: dict[tuple[str, int], Agent] = {}
 
-    def agent(self, name: str, place: Place = OPEN, *, user: str = "", domain: str = DOMAIN) -> Agent:
-        """A new agent; `user` makes it another phone of the same user."""
+    def agent(
+        self, name: str, place: Place = OPEN, *, domain: str = DOMAIN, at: tuple[str, int] | None = None
+    ) -> Agent:
+        """A new agent, at an address of this case alone unless `at` names another (port 0: this case's)."""
         slot = len(self.agents)
         port = AGENT_PORTS[(self.number * _PORTS_PER_CASE + 2 * slot) % len(AGENT_PORTS)]
         # Addresses differ from case to case, as pike counts per address.
         number = 10 + (self.number * 4 + slot) % 240
-        agent = Agent(self, name, place, number, port, domain)
-        if user:
-            agent.user = user
+        agent = Agent(self, name, place, number, (at[0], at[1] or port) if at else None, port, domain)
         self.agents.append(agent)
         self._named[agent.address] = agent
         return agent
@@ -125,10 +125,11 @@ class Scene:
         name = _CALL_ID.search(datagram.data)
         if name and int(name[1]) != self.number:
             return  # the server has given up on something in an earlier case
-        if datagram.target == RELAY_CONTROL:
+        if datagram.target in (RTPPROXY_CONTROL, RTPENGINE_CONTROL):
             # The cookie in front is random.
             command = datagram.data.decode(errors="replace").partition(" ")[2]
-            self.note("the relay", command)
+            if not command.startswith("V"):  # a process greets it when it starts, cases or not
+                self.note("the relay", command)
         elif datagram.source[0] == SERVER and datagram.target[0] not in (SERVER, "127.0.0.1"):
             agent = self._named.get(datagram.target)
             receiver = str(agent) if agent else "nobody at {}:{}".format(*datagram.target)
@@ -142,7 +143,7 @@ class Scene:
                 return
             self._kept_alive.add(receiver)
         self.note(receiver, text.replace("\r\n", "\n"))
-        if agent is not None and text.strip("\r\n\0"):
+        if agent is not None and b"SIP/2.0" in data.partition(b"\r\n")[0]:
             agent.receive(Message.parse(data))
 
     def _location(self, user: str) -> str:

@@ -12,6 +12,20 @@ from tests.parity.cases.calls import calls, calls_over_tcp
 from tests.parity.cases.dialogs import dialogs
 from tests.parity.cases.digest import digest
 from tests.parity.cases.endings import endings
+from tests.parity.cases.features import (
+    accounted,
+    aliases,
+    blocked,
+    domains,
+    http,
+    numbers,
+    presence,
+    pstn,
+    short_numbers,
+    together,
+    trusted,
+    voicemail,
+)
 from tests.parity.cases.floods import floods
 from tests.parity.cases.forks import forks
 from tests.parity.cases.keepalives import INTERVAL, keepalives
@@ -72,6 +86,37 @@ class Suite:
 
 COMMON = (registrations, endings, dialogs, forks, methods, fields, bodies, strays, torture, calls_over_tcp)
 
+PRESENCE_TABLES = ("presentity", "active_watchers")
+ALL = (
+    "NAT",
+    "NATSIPPING",
+    "AUTH",
+    "IPAUTH",
+    "USRLOCDB",
+    "ALIASDB",
+    "SPEEDDIAL",
+    "MULTIDOMAIN",
+    "PSTN",
+    "VOICEMAIL",
+    "PRESENCE",
+    "JSONRPC",
+    "BLOCK3XX",
+    "BLOCK401407",
+    "ACCDB",
+)
+TOGETHER = (together, pstn, voicemail, blocked, aliases, short_numbers, domains, http, registrations)
+
+
+def _quiet(*names: str) -> Options:
+    return Options(tuple(f"WITH_{name}" for name in names), parameters=QUIET)
+
+
+def everything(cases: int) -> Iterable[Row]:
+    """The rows for all features at once."""
+    yield from subscribers(cases)
+    yield from numbers(cases)
+
+
 NAT = Suite("NAT", Options(("WITH_NAT",), parameters=QUIET), (calls, *COMMON))
 
 SUITES = (
@@ -104,4 +149,22 @@ SUITES = (
         Options(("WITH_NAT", "WITH_NATSIPPING"), natping=INTERVAL, parameters=QUIET),
         (keepalives,),
     ),
+    Suite("NAT, PSTN", _quiet("NAT", "PSTN"), (pstn,)),
+    Suite("NAT, VOICEMAIL", _quiet("NAT", "VOICEMAIL"), (voicemail,)),
+    Suite("NAT, BLOCK3XX", _quiet("NAT", "BLOCK3XX"), (blocked,)),
+    Suite("NAT, BLOCK401407", _quiet("NAT", "BLOCK401407"), (blocked,)),
+    Suite("NAT, ALIASDB", _quiet("NAT", "ALIASDB"), (aliases,), rows=numbers),
+    Suite("NAT, SPEEDDIAL", _quiet("NAT", "SPEEDDIAL"), (short_numbers,), rows=numbers),
+    Suite("NAT, MULTIDOMAIN", _quiet("NAT", "MULTIDOMAIN"), (domains,), rows=numbers),
+    Suite("NAT, AUTH, IPAUTH", _quiet("NAT", "AUTH", "IPAUTH"), (trusted,), rows=everything),
+    Suite("NAT, ACCDB", _quiet("NAT", "ACCDB"), (accounted,), tables=("acc", "missed_calls")),
+    Suite("PRESENCE", _quiet("PRESENCE"), (presence,), tables=PRESENCE_TABLES),
+    Suite(
+        "NAT, PRESENCE, MSGREBUILD",
+        _quiet("NAT", "PRESENCE", "MSGREBUILD"),
+        (presence,),
+        tables=PRESENCE_TABLES,
+    ),
+    Suite("JSONRPC", _quiet("JSONRPC"), (http,)),
+    Suite("all together", _quiet(*ALL), TOGETHER, (endings, dialogs, forks), rows=everything),
 )

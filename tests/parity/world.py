@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import socket
 import sys
@@ -32,6 +33,7 @@ Configure = Callable[[Options, Path], Configuration]
 Row = tuple[str, tuple[str | int, ...]]
 
 
+_SERVER_TAG = re.compile(r"[0-9a-f]{32}[.-][0-9a-f.-]+")
 #: Columns with moments and random values.
 _VOLATILE = {
     "id",
@@ -44,6 +46,10 @@ _VOLATILE = {
     "time",
     "time_hires",
 }
+
+
+def _without_random_tag(value: str) -> str:
+    return "<tag>" if _SERVER_TAG.fullmatch(value) else value
 
 
 class WideRelay(Relay):
@@ -202,7 +208,8 @@ class World:
         with connect(f"sqlite:///{self.database}") as database:
             columns = [str(row[1]) for row in database.rows(f"PRAGMA table_info({table})")]
             kept = ", ".join(name for name in columns if name not in _VOLATILE)
-            return sorted("\n".join(map(str, row)) for row in database.rows(f"SELECT {kept} FROM {table}"))
+            rows = database.rows(f"SELECT {kept} FROM {table}")
+        return sorted("\n".join(_without_random_tag(str(value)) for value in row) for row in rows)
 
 
 def options(name: str, transport: str, host: str, port: int) -> bytes:

@@ -125,7 +125,7 @@ def _case(name: str, fork: Play, caller: str, group: tuple[str, ...]) -> Case:
 
     def play(scene: Scene) -> None:
         alice = scene.agent("alice", kinds[caller])
-        phones = [scene.agent(f"bob{number}", kinds[kind], user="") for number, kind in enumerate(group, 1)]
+        phones = [scene.agent(f"bob{number}", kinds[kind]) for number, kind in enumerate(group, 1)]
         for phone in phones:
             phone.user = phones[0].user
             phone.register()
