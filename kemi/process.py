@@ -7,9 +7,11 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+_ASK_AGAIN_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -86,10 +88,17 @@ class ChildProcess:
             return None
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10) -> int:
-        """Ask it to end, kill what is left of its group then or after `seconds`; the exit status."""
+        """Ask it to end, and its group as well if it takes long; kill what is left after `seconds`; the exit status."""
         if self.is_running:
             self._popen.send_signal(number)
-            self.ended(seconds)
+        end = time.monotonic() + seconds
+        while self.ended(min(_ASK_AGAIN_SECONDS, max(end - time.monotonic(), 0))) is None:
+            if time.monotonic() >= end:
+                break
+            # A process of Kamailio that has not run since its fork takes the first signal for the main process's
+            # and forgets it, and the main process waits for it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
         return self.kill()
 
     def kill(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kemi import process
 from kemi.deadline import wait_until
 from kemi.lab.namespace import is_alive, owner
 from kemi.process import ChildProcess
@@ -54,6 +55,19 @@ def test_a_stop_asks_first_and_then_kills(run: Run) -> None:
     wait_until("the program to run", lambda: child.output == "up\n", seconds=10)
     assert child.ended(0) is None
     assert child.stop(seconds=0.1) == -signal.SIGKILL
+
+
+def test_a_stop_that_takes_long_reaches_what_the_program_waits_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_ASK_AGAIN_SECONDS", 0.1)
+    child = run(
+        "import signal, subprocess, sys; signal.signal(signal.SIGTERM, lambda *_: None); "
+        "worker = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']); "
+        "print('up', flush=True); sys.exit(-worker.wait())"
+    )
+    wait_until("the program to run", lambda: child.output == "up\n", seconds=10)
+    assert child.stop() == signal.SIGTERM
 
 
 def test_what_a_program_started_ends_with_it(run: Run) -> None:
