@@ -102,6 +102,8 @@ class Agent:
         self._socket = scene.world.socket(self.address, kind)
         self._socket.settimeout(_STREAM_SECONDS)
         if self.is_tcp:
+            # Else each message would wait for the acknowledgement of the one before.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.connect((SERVER, SIP_PORT))
 
     def __str__(self) -> str:

@@ -36,6 +36,10 @@ Row = tuple[str, tuple[str | int, ...]]
 _SERVER_TAG = re.compile(r"[0-9a-f]{32}[.-][0-9a-f.-]+")
 #: Columns with moments and random values.
 _VOLATILE = {
+    "etag",
+    "received_time",
+    "updated",
+    "updated_winfo",
     "id",
     "ruid",
     "expires",

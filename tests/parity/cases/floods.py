@@ -13,7 +13,7 @@ METHODS = ("OPTIONS", "REGISTER", "INVITE", "MESSAGE", "ACK")
 
 def floods() -> Iterator[Case]:
     for method in METHODS:
-        for where, place in {"open": OPEN, "nated": NATED, **TCP}.items():
+        for where, place in {"open": OPEN, "nated": NATED, "open tcp": TCP["open tcp"]}.items():
             yield _flood(f"{method}, {where}", method, place)
 
 

@@ -13,11 +13,9 @@ SECONDS = 2.5
 
 
 def keepalives() -> Iterator[Case]:
-    kinds: dict[str, list[Place]] = {}
-    for place in places():
-        kinds.setdefault(f"{place.real} phones that say {place.host} host", []).append(place)
-    for name, some in {**kinds, "phones over TCP": list(TCP.values())}.items():
-        yield _keepalive(name, some)
+    yield _keepalive("public phones", [place for place in places() if place.real == "public"])
+    yield _keepalive("private phones", [place for place in places() if place.real == "private"])
+    yield _keepalive("phones over TCP", list(TCP.values()))
 
 
 def _keepalive(name: str, some: list[Place]) -> Case:
