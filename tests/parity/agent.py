@@ -15,8 +15,8 @@ from kemi.testing.dialog import record_route
 from kemi.testing.digest import authorize
 from kemi.testing.message import Message
 from kemi.testing.uri import address_uri
-from tests.parity.network import OTHER_PRIVATE, OTHER_PUBLIC, PRIVATE, PUBLIC, SERVER, SIP_PORT
-from tests.parity.world import DOMAIN, options
+from tests.parity.network import OTHER_PRIVATE, OTHER_PUBLIC, PRIVATE, PUBLIC, SERVER
+from tests.parity.world import DOMAIN, ping
 
 if TYPE_CHECKING:
     from tests.parity.scene import Scene
@@ -104,7 +104,7 @@ class Agent:
         if self.is_tcp:
             # Else each message would wait for the acknowledgement of the one before.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.connect((SERVER, SIP_PORT))
+            self._socket.connect((SERVER, self.scene.world.options.port))
 
     def __str__(self) -> str:
         return f"{self.name} at {self.address[0]}:{self.address[1]} {self.place.transport}"
@@ -152,7 +152,7 @@ class Agent:
             if self.is_tcp:
                 self._socket.sendall(data)
             else:
-                self._socket.sendto(data, (SERVER, SIP_PORT))
+                self._socket.sendto(data, (SERVER, self.scene.world.options.port))
         self.scene.settle()
 
     def send(self, message: Message) -> Message:
@@ -313,12 +313,28 @@ class Agent:
 
     # -- the stream of a TCP connection
 
+    def browse(self, data: bytes) -> None:
+        """Send an HTTP request, and take down what comes until the server closes the connection."""
+        self.scene.normal.note_sent(data.decode(errors="surrogateescape"))
+        self._socket.sendall(data)
+        answer, end = b"", "connection closed"
+        try:
+            while part := self._socket.recv(65536):
+                answer += part
+        except TimeoutError:
+            end = "connection left open"
+        except ConnectionResetError:
+            end = "connection reset"
+        self.is_tcp = False
+        self.scene.note(str(self), answer.decode(errors="surrogateescape").replace("\r\n", "\n"))
+        self.scene.note(str(self), end)
+
     def read_stream(self) -> tuple[list[bytes], str]:
         """All messages that the server has sent over TCP up to now; how the connection ended, "" while it stands."""
         name = f"mark-{self._serialize()}"
         found: list[bytes] = []
         try:
-            self._socket.sendall(options(name, "TCP", *self.address))
+            self._socket.sendall(ping(name, "TCP", *self.address))
             while True:
                 data = self._next_on_stream()
                 if f"Call-ID: {name}\r\n".encode() in data:

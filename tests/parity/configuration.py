@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kemi.cli.paths import BOOT_FILE, product_file
-from tests.parity.network import PSTN_GATEWAY, VOICEMAIL
+from tests.parity.network import PSTN_GATEWAY, SIP_PORT, VOICEMAIL
 
 STOCK = Path("/etc/kamailio/kamailio.cfg")
 STOCK_NAT_TESTS = 19
@@ -21,6 +21,7 @@ class Options:
     """What a configuration has to be run with; the same for all that are compared."""
 
     defines: tuple[str, ...] = ()
+    port: int = SIP_PORT
     #: The argument of nat_uac_test.
     nat_tests: int = STOCK_NAT_TESTS
     #: Seconds between two keepalives to a contact; 0 for none.

@@ -25,6 +25,8 @@ _VOLATILE = {"State", "Ruid", "Last-Keepalive", "Last-Modified", "KA-Roundtrip",
 _ACCOUNTED = re.compile(r"ACC: .*")
 #: How agents write Call-IDs: name of the agent, number of the case, number of the message.
 _CALL_ID = re.compile(rb"[a-z]\w*-(\d+)-\d+@parity")
+#: What every process asks its relay when it starts, sooner or later.
+_GREETING = re.compile("VF? |V$|d7:command4:pinge")
 _KEEPALIVE = re.compile(rb"\0|OPTIONS ")
 _TIMESTAMP = re.compile(r"timestamp=\d+")
 
@@ -128,12 +130,14 @@ class Scene:
         if datagram.target in (RTPPROXY_CONTROL, RTPENGINE_CONTROL):
             # The cookie in front is random.
             command = datagram.data.decode(errors="replace").partition(" ")[2]
-            if not command.startswith("V"):  # a process greets it when it starts, cases or not
+            if not _GREETING.match(command):
                 self.note("the relay", command)
         elif datagram.source[0] == SERVER and datagram.target[0] not in (SERVER, "127.0.0.1"):
             agent = self._named.get(datagram.target)
             receiver = str(agent) if agent else "nobody at {}:{}".format(*datagram.target)
-            receiver += f" from port {datagram.source[1]}" if datagram.source[1] != 5060 else ""
+            receiver += (
+                f" from port {datagram.source[1]}" if datagram.source[1] != self.world.options.port else ""
+            )
             self._deliver(agent, receiver, datagram.data)
 
     def _deliver(self, agent: Agent | None, receiver: str, data: bytes) -> None:

@@ -149,6 +149,8 @@ SUITES = (
         Options(("WITH_NAT", "WITH_NATSIPPING"), natping=INTERVAL, parameters=QUIET),
         (keepalives,),
     ),
+    Suite("NAT, RTPENGINE", _quiet("NAT", "RTPENGINE"), (calls, forks), (endings, dialogs, bodies)),
+    Suite("NAT, port 5070", replace(NAT.options, port=5070), (methods, together)),
     Suite("NAT, PSTN", _quiet("NAT", "PSTN"), (pstn,)),
     Suite("NAT, VOICEMAIL", _quiet("NAT", "VOICEMAIL"), (voicemail,)),
     Suite("NAT, BLOCK3XX", _quiet("NAT", "BLOCK3XX"), (blocked,)),

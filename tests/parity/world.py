@@ -6,7 +6,6 @@ import itertools
 import re
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,15 +15,14 @@ from typing import Any, Self
 from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.db import prepare
-from kemi.cli.paths import product_file
 from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.namespace import RUN
 from kemi.lab.network import Host
 from kemi.lab.process import Process
-from kemi.lab.relay import Relay
 from tests.parity.configuration import Configuration, Options
-from tests.parity.network import MARK_PORT, RELAY_PORTS, SERVER, SIP_PORT, Capture, Datagram, network
+from tests.parity.network import MARK_PORT, SERVER, Capture, Datagram, network
+from tests.parity.relays import MediaRelay, RtpEngine, RtpProxy
 
 DOMAIN = "example.com"
 SECONDS = 10.0
@@ -54,16 +52,6 @@ _VOLATILE = {
 
 def _without_random_tag(value: str) -> str:
     return "<tag>" if _SERVER_TAG.fullmatch(value) else value
-
-
-class WideRelay(Relay):
-    """A relay with ports for all the sessions that unanswered calls leave to time out."""
-
-    def start(self) -> None:
-        command = [sys.executable, str(product_file("rtpproxy")), "--control", self.control]
-        command += ["--media-address", SERVER, "--ports", f"{RELAY_PORTS[0]}-{RELAY_PORTS[-1]}"]
-        self._process = Process("relay", command, self.host.namespace, self._logs / "relay.log")
-        self._process.wait_for_line("rtpproxy: ready", seconds=15)
 
 
 class World:
@@ -113,9 +101,10 @@ class World:
         self._stack.callback(shutil.rmtree, self._sockets, ignore_errors=True)
         self.capture = Capture(self.namespace)
         self._stack.callback(self.capture.close)
-        self.relay: Relay | None = None
+        self.relay: MediaRelay | None = None
         if self.options.with_nat:
-            self.relay = WideRelay(host, self.folder)
+            kind = RtpEngine if "WITH_RTPENGINE" in self.options.defines else RtpProxy
+            self.relay = kind(host, self.folder)
             self._stack.callback(self.relay.stop)
         self.database = self.folder / "kamailio.sqlite"
         prepare(f"sqlite:///{self.database}")
@@ -139,7 +128,9 @@ class World:
     def _command(self, configuration: Configuration) -> list[str]:
         command = ["kamailio", "-f", str(configuration.cfg), "-DD", "-E", "-m", "128", "-M", "16"]
         command += ["-Y", str(self._sockets)]
-        command += [word for kind in ("udp", "tcp") for word in ("-l", f"{kind}:{SERVER}:{SIP_PORT}")]
+        command += [
+            word for kind in ("udp", "tcp") for word in ("-l", f"{kind}:{SERVER}:{self.options.port}")
+        ]
         command += [f"--alias={domain}" for domain in self._domains]
         defines = (*self.options.defines, f'DBURL="sqlite:///{self.database}"', *configuration.arguments)
         return command + [word for define in defines for word in ("-A", define)]
@@ -156,8 +147,8 @@ class World:
         # Kamailio starts it last: from then on all its processes are there, and have said hello to the relay.
         with self.socket((SERVER, MARK_PORT), socket.SOCK_STREAM) as stream:
             stream.settimeout(SECONDS)
-            stream.connect((SERVER, SIP_PORT))
-            stream.sendall(options("mark-tcp", "TCP", SERVER, MARK_PORT))
+            stream.connect((SERVER, self.options.port))
+            stream.sendall(ping("mark-tcp", "TCP", SERVER, MARK_PORT))
             if not stream.recv(65536).startswith(b"SIP/2.0 200 "):
                 raise LabError(f"expected 200 to OPTIONS over TCP; see {self.log}")
 
@@ -183,7 +174,7 @@ class World:
         """An OPTIONS to the server is answered only after all that came before it: there is one process for UDP."""
         name = f"mark-{next(self._marks)}"
         here = (SERVER, MARK_PORT)
-        self._mark.sendto(options(name, "UDP", *here), (SERVER, SIP_PORT))
+        self._mark.sendto(ping(name, "UDP", *here), (SERVER, self.options.port))
         seen: list[Datagram] = []
         while True:
             datagram = self.capture.read(SECONDS, f"the answer to OPTIONS {name}; see {self.log}")
@@ -216,13 +207,13 @@ class World:
         return sorted("\n".join(_without_random_tag(str(value)) for value in row) for row in rows)
 
 
-def options(name: str, transport: str, host: str, port: int) -> bytes:
-    """An OPTIONS to the server itself, which it answers without a transaction."""
+def ping(name: str, transport: str, host: str, port: int) -> bytes:
+    """An OPTIONS to the server's domain, which it answers without a transaction."""
     lines = [
-        f"OPTIONS sip:{SERVER}:{SIP_PORT} SIP/2.0",
+        f"OPTIONS sip:{DOMAIN} SIP/2.0",
         f"Via: SIP/2.0/{transport} {host}:{port};branch=z9hG4bK-{name}",
         f"From: <sip:mark@{host}>;tag={name}",
-        f"To: <sip:{SERVER}:{SIP_PORT}>",
+        f"To: <sip:{DOMAIN}>",
         f"Call-ID: {name}",
         "CSeq: 1 OPTIONS",
         "Max-Forwards: 70",

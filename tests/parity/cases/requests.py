@@ -35,6 +35,7 @@ TARGETS: dict[str, Callable[[Agent], str]] = {
     "nobody": lambda bob: "sip:nobody@example.com",
     "the server": lambda bob: f"sip:{SERVER}",
     "the domain": lambda bob: "sip:example.com",
+    "a user at the server's address without port": lambda bob: f"sip:{bob.user}@{SERVER}",
     "another domain": lambda bob: f"sip:{bob.user}@{bob.address[0]}:{bob.address[1]}",
     "another domain without user": lambda bob: f"sip:{bob.address[0]}:{bob.address[1]}",
     "another port of the server": lambda bob: f"sip:{bob.user}@{SERVER}:5070",
