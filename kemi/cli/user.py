@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -34,12 +35,7 @@ def user() -> None:
 @password_option
 def add(name: str, domain: str, url: str, password_stdin: bool) -> None:
     """Add NAME, or NAME@DOMAIN. Without a password one is made and shown once."""
-    name, domain = _split(name, domain)
-    prepare(url)
-    password, made = _password(password_stdin)
-    with connect(url) as database:
-        Subscribers(database).add(name, domain, password)
-    click.echo(f"added {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
+    _store(Subscribers.add, "added", name, domain, url, password_stdin)
 
 
 @user.command()
@@ -49,12 +45,7 @@ def add(name: str, domain: str, url: str, password_stdin: bool) -> None:
 @password_option
 def passwd(name: str, domain: str, url: str, password_stdin: bool) -> None:
     """Change the password of NAME."""
-    name, domain = _split(name, domain)
-    prepare(url)
-    password, made = _password(password_stdin)
-    with connect(url) as database:
-        Subscribers(database).change_password(name, domain, password)
-    click.echo(f"changed {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
+    _store(Subscribers.change_password, "changed", name, domain, url, password_stdin)
 
 
 @user.command()
@@ -78,6 +69,23 @@ def list_command(url: str) -> None:
     with connect(url) as database:
         for name, domain in Subscribers(database).all():
             click.echo(f"{name}@{domain}")
+
+
+def _store(
+    store: Callable[[Subscribers, str, str, str], None],
+    done: str,
+    name: str,
+    domain: str,
+    url: str,
+    password_stdin: bool,
+) -> None:
+    """Store a password, typed or made, and say what was `done`."""
+    name, domain = _split(name, domain)
+    prepare(url)
+    password, made = _password(password_stdin)
+    with connect(url) as database:
+        store(Subscribers(database), name, domain, password)
+    click.echo(f"{done} {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
 
 
 def _split(name: str, domain: str) -> tuple[str, str]:
