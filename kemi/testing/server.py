@@ -75,7 +75,8 @@ class KamailioServer(Running):
             begin = len(self.log_text())
             process = self.launch()
             try:
-                # TCP last, as Kamailio starts it last: from then on all its processes are there.
+                # TCP last, as Kamailio starts it last: from then on all its processes are there,
+                # though one may not have run yet.
                 for transport in probe.TRANSPORTS:
                     ready = partial(probe.answers, transport, self.address, self.port, self.uri)
                     wait_ready(process, ready, f"an answer to OPTIONS over {transport.upper()}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kemi.testing.client import Client
+from kemi.testing.relay import Relay
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
 from tests.server import mariadb as database
@@ -33,6 +34,16 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Makes servers for all tests of a module."""
     yield from _servers(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def relay(start_shared: Servers) -> Relay:
+    return start_shared.relay()
+
+
+@pytest.fixture(scope="module", params=["default", "stock"])
+def profile(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 # -- phones of the module's own `server`

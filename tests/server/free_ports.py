@@ -1,4 +1,4 @@
-"""Ports that nobody uses, outside the range from which the kernel gives ports to whoever asks for any."""
+"""Sockets, and ports that nobody uses, outside the range from which the kernel gives ports to whoever asks for any."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def free_range(size: int) -> tuple[int, int]:
 
 def free_port() -> int:
     return free_range(1)[0]
+
+
+def udp_socket(port: int = 0) -> socket.socket:
+    """A socket at 127.0.0.1, on any port unless one is named. Raises OSError if that is in use."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.settimeout(10)
+    try:
+        opened.bind(("127.0.0.1", port))
+    except OSError:
+        opened.close()
+        raise
+    return opened

@@ -20,16 +20,6 @@ from kemi.testing.uri import address_uri
 
 
 @pytest.fixture(scope="module")
-def relay(start_shared: Servers) -> Relay:
-    return start_shared.relay()
-
-
-@pytest.fixture(scope="module", params=["default", "stock"])
-def profile(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
 def server(start_shared: Servers, relay: Relay, profile: str) -> KamailioServer:
     return start_shared("WITH_NAT", relay=relay, settings=f"profile: {profile}\n")
 

@@ -16,21 +16,10 @@ import pytest
 
 from kemi.cli.processes import Server
 from kemi.relay_control import RelayControl
-from tests.server.free_ports import free_port, free_range
+from tests.server.free_ports import free_port, free_range, udp_socket
 
 LAUNCHER = Path(__file__).parents[2] / "rtpproxy"
 PATIENCE = 10.0
-
-
-def udp_socket(port: int = 0) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.settimeout(PATIENCE)
-    try:
-        opened.bind(("127.0.0.1", port))
-    except OSError:
-        opened.close()
-        raise
-    return opened
 
 
 class Relay:

@@ -20,23 +20,12 @@ import pytest
 from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.processes import Server
-from tests.server.free_ports import free_port
+from tests.server.free_ports import free_port, udp_socket
 from tests.virtual_environment import activate, empty_environment
 
 PATIENCE = 30.0
 KEMI = Path(sys.executable).parent / "kemi"
 DOMAIN = "example.org"
-
-
-def udp_socket(port: int = 0) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.settimeout(PATIENCE)
-    try:
-        opened.bind(("127.0.0.1", port))
-    except OSError:
-        opened.close()
-        raise
-    return opened
 
 
 def is_free(port: int) -> bool:
