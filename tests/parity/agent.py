@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from kemi.testing.dialog import record_route
 from kemi.testing.digest import authorize
 from kemi.testing.message import Message
 from kemi.testing.uri import address_uri
-from tests.parity.network import OTHER_PRIVATE, OTHER_PUBLIC, PRIVATE, PUBLIC, SERVER
+from tests.parity.network import OTHER_PRIVATE, OTHER_PUBLIC, PRIVATE, PUBLIC, SERVER, TLS_PORT
 from tests.parity.world import DOMAIN, ping
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Place:
     host: Literal["same", "private", "other"] = "same"
     port: Literal["same", "other"] = "same"
     media: Literal["same", "private", "public"] = "same"
-    transport: Literal["udp", "tcp"] = "udp"
+    transport: Literal["udp", "tcp", "tls"] = "udp"
 
     def __str__(self) -> str:
         text = f"{self.real} says {self.host} host {self.port} port"
@@ -97,14 +98,17 @@ class Agent:
         self._invites: dict[str, Message] = {}
         self._serial = 0
         self._stream = b""
-        self.is_tcp = place.transport == "tcp"
-        kind = socket.SOCK_STREAM if self.is_tcp else socket.SOCK_DGRAM
-        self._socket = scene.world.socket(self.address, kind)
+        self.is_stream = place.transport != "udp"
+        kind = socket.SOCK_STREAM if self.is_stream else socket.SOCK_DGRAM
+        self._socket: socket.socket = scene.world.socket(self.address, kind)
         self._socket.settimeout(_STREAM_SECONDS)
-        if self.is_tcp:
+        if self.is_stream:
             # Else each message would wait for the acknowledgement of the one before.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.connect((SERVER, self.scene.world.options.port))
+            self._socket.connect((SERVER, TLS_PORT if place.transport == "tls" else scene.world.options.port))
+        if place.transport == "tls":
+            context = ssl.create_default_context(cafile=scene.world.certificate)
+            self._socket = context.wrap_socket(self._socket, server_hostname=DOMAIN)
 
     def __str__(self) -> str:
         return f"{self.name} at {self.address[0]}:{self.address[1]} {self.place.transport}"
@@ -125,7 +129,7 @@ class Agent:
 
     @property
     def contact(self) -> str:
-        transport = ";transport=tcp" if self.is_tcp else ""
+        transport = f";transport={self.place.transport}" if self.is_stream else ""
         return f"<sip:{self.user}@{self.host}:{self.port}{transport}>"
 
     @property
@@ -149,7 +153,7 @@ class Agent:
         self.scene.normal.note_sent(data.decode(errors="surrogateescape"))
         # The server may have closed the connection, which is in the record already.
         with contextlib.suppress(ConnectionError, BrokenPipeError):
-            if self.is_tcp:
+            if self.is_stream:
                 self._socket.sendall(data)
             else:
                 self._socket.sendto(data, (SERVER, self.scene.world.options.port))
@@ -325,7 +329,7 @@ class Agent:
             end = "connection left open"
         except ConnectionResetError:
             end = "connection reset"
-        self.is_tcp = False
+        self.is_stream = False
         self.scene.note(str(self), answer.decode(errors="surrogateescape").replace("\r\n", "\n"))
         self.scene.note(str(self), end)
 
@@ -334,7 +338,7 @@ class Agent:
         name = f"mark-{self._serialize()}"
         found: list[bytes] = []
         try:
-            self._socket.sendall(ping(name, "TCP", *self.address))
+            self._socket.sendall(ping(name, self.place.transport.upper(), *self.address))
             while True:
                 data = self._next_on_stream()
                 if f"Call-ID: {name}\r\n".encode() in data:
@@ -343,7 +347,7 @@ class Agent:
         except TimeoutError:
             # It waits for the rest of a message that was longer by its Content-Length than it was.
             return found, "connection stuck"
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return found, "connection closed"
 
     def _next_on_stream(self) -> bytes:

@@ -12,6 +12,8 @@ from tests.parity.network import PSTN_GATEWAY, SIP_PORT, VOICEMAIL
 
 STOCK = Path("/etc/kamailio/kamailio.cfg")
 STOCK_NAT_TESTS = 19
+#: The name of the TLS settings beside the configuration file.
+TLS_CFG = "tls.cfg"
 _SERVER_DEFINES = {"pstn.gw_ip": "PSTN_GW_IP", "voicemail.srv_ip": "VOICEMAIL_IP"}
 _TEST_NAMES = ("contact", "via_source", "via", "sdp", "source_port", "source")
 
@@ -28,6 +30,10 @@ class Options:
     natping: int = 0
     #: Parameters of modules, as "tm.retr_timer1": a value that replaces the file's, or is added.
     parameters: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def with_tls(self) -> bool:
+        return "WITH_TLS" in self.defines
 
     @property
     def servers(self) -> dict[str, str]:
@@ -61,6 +67,7 @@ def stock(options: Options, folder: Path, file: Path = STOCK) -> Configuration:
         text = _replaced(text, r'nat_uac_test\("19"\)', f'nat_uac_test("{options.nat_tests}")', file)
     for name, address in options.servers.items():
         text = _replaced(text, rf'^{re.escape(name)} = ""', f'{name} = "{address}"', file)
+    text = text.replace('"/etc/kamailio/tls.cfg"', f'"{folder / TLS_CFG}"')
     cfg = folder / "stock.cfg"
     cfg.write_text(with_parameters(text, options.parameters, file))
     return Configuration("stock" if file == STOCK else file.name, cfg, ("WITH_MYSQL",))
@@ -81,6 +88,7 @@ def ours(options: Options, folder: Path, boot: Path = BOOT_FILE) -> Configuratio
         "CHILDREN=1",
         f"NATPING_INTERVAL={options.natping}",
         *(f'{_SERVER_DEFINES[name]}="{address}"' for name, address in options.servers.items()),
+        f'TLS_CFG="{folder / TLS_CFG}"',
         f'KEMI_BOOT="{boot}"',
         f'KEMI_SETTINGS="{settings}"',
     )

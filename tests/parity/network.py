@@ -13,6 +13,7 @@ from kemi.lab.namespace import Namespace, next_prefix
 
 SERVER = "192.0.2.10"
 SIP_PORT = 5060
+TLS_PORT = 5061
 #: Where RTPProxy and rtpengine are told what to relay.
 RTPPROXY_CONTROL = ("127.0.0.1", 7722)
 RTPENGINE_CONTROL = ("127.0.0.1", 2223)

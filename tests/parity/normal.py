@@ -7,6 +7,7 @@ not random, and stays.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from tests.parity.network import RELAY_PORTS
 
@@ -18,6 +19,15 @@ _ETAG = re.compile(r"(?m)(?<=^SIP-ETag: ).+")
 _NONCE = re.compile(r'(?<=nonce=")[^"]+(?=")')
 _RESPONSE = re.compile(r'(?<=response=")[0-9a-f]{32}(?=")')
 _MEDIA_PORT = re.compile(r"(?m)(?<=^m=)(\w+) (\d+)|(?<=^a=rtcp:)()(\d+)")
+# What rtpengine makes up for DTLS and ICE.
+_SECRETS = {
+    "key": re.compile(r"(?m)(?<= inline:)\S+"),
+    "fingerprint": re.compile(r"(?m)(?<=^a=fingerprint:sha-256 ).+"),
+    "fragment": re.compile(r"(?m)(?<=^a=ice-ufrag:).+"),
+    "password": re.compile(r"(?m)(?<=^a=ice-pwd:).+"),
+    "candidate": re.compile(r"(?m)(?<=^a=candidate:)\S+"),
+    "address": re.compile(r"(?m)(?<=192\.0\.2\.10 )\d{5}(?= typ )"),
+}
 # Seconds that are left of a registration; agents ask for tens.
 _EXPIRES = re.compile(r"(?<=;expires=)\d+")
 
@@ -41,7 +51,12 @@ class Normaliser:
         text = _NONCE.sub("<nonce>", text)
         text = _RESPONSE.sub("<response>", text)
         text = _EXPIRES.sub(lambda found: str(-(-int(found[0]) // 10) * 10), text)
+        for kind, secret in _SECRETS.items():
+            text = secret.sub(partial(self._secret, kind), text)
         return _MEDIA_PORT.sub(self._media_port, text)
+
+    def _secret(self, kind: str, found: re.Match[str]) -> str:
+        return self._number(kind, found[0])
 
     def _media_port(self, found: re.Match[str]) -> str:
         kind, port = (found[1], found[2]) if found[2] else ("", found[4])

@@ -75,7 +75,7 @@ class Scene:
 
     def settle(self) -> None:
         """Wait until the server has nothing more to do, and take down all that it sent."""
-        streams = [agent for agent in self.agents if agent.is_tcp]
+        streams = [agent for agent in self.agents if agent.is_stream]
         self._read(streams)
         for datagram in self.world.settle():
             self._take(datagram)
@@ -120,7 +120,7 @@ class Scene:
                 self._deliver(agent, str(agent), data)
             if end:
                 self.record.add(str(agent), end)
-                agent.is_tcp = False
+                agent.is_stream = False
                 streams.remove(agent)
 
     def _take(self, datagram: Datagram) -> None:

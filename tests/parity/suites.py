@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import chain
 
 from tests.parity.agent import PASSWORD
-from tests.parity.cases.calls import calls, calls_over_tcp
+from tests.parity.cases.calls import calls, calls_over_tcp, calls_over_tls
 from tests.parity.cases.dialogs import dialogs
 from tests.parity.cases.digest import digest
 from tests.parity.cases.endings import endings
@@ -29,7 +29,7 @@ from tests.parity.cases.features import (
 from tests.parity.cases.floods import floods
 from tests.parity.cases.forks import forks
 from tests.parity.cases.keepalives import INTERVAL, keepalives
-from tests.parity.cases.registrations import registrations
+from tests.parity.cases.registrations import registrations, registrations_over_tls
 from tests.parity.cases.requests import bodies, fields, methods, strays
 from tests.parity.cases.timeouts import PARAMETERS, timeouts
 from tests.parity.cases.torture import DOMAINS, torture
@@ -150,6 +150,7 @@ SUITES = (
         (keepalives,),
     ),
     Suite("NAT, RTPENGINE", _quiet("NAT", "RTPENGINE"), (calls, forks), (endings, dialogs, bodies)),
+    Suite("NAT, TLS", _quiet("NAT", "TLS"), (calls_over_tls, registrations_over_tls)),
     Suite("NAT, port 5070", replace(NAT.options, port=5070), (methods, together)),
     Suite("NAT, PSTN", _quiet("NAT", "PSTN"), (pstn,)),
     Suite("NAT, VOICEMAIL", _quiet("NAT", "VOICEMAIL"), (voicemail,)),

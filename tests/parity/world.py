@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +21,8 @@ from kemi.lab.errors import LabError
 from kemi.lab.namespace import RUN
 from kemi.lab.network import Host
 from kemi.lab.process import Process
-from tests.parity.configuration import Configuration, Options
-from tests.parity.network import MARK_PORT, SERVER, Capture, Datagram, network
+from tests.parity.configuration import TLS_CFG, Configuration, Options
+from tests.parity.network import MARK_PORT, SERVER, TLS_PORT, Capture, Datagram, network
 from tests.parity.relays import MediaRelay, RtpEngine, RtpProxy
 
 DOMAIN = "example.com"
@@ -111,6 +112,8 @@ class World:
         with connect(f"sqlite:///{self.database}") as database:
             for statement, values in self._rows:
                 database.execute(statement, *values)
+        if self.options.with_tls:
+            self._make_certificate()
         configuration = self._configure(self.options, self.folder)
         self.name = configuration.name
         # From the server's own address: pike does not count these.
@@ -131,6 +134,8 @@ class World:
         command += [
             word for kind in ("udp", "tcp") for word in ("-l", f"{kind}:{SERVER}:{self.options.port}")
         ]
+        if self.options.with_tls:
+            command += ["-l", f"tls:{SERVER}:{TLS_PORT}"]
         command += [f"--alias={domain}" for domain in self._domains]
         defines = (*self.options.defines, f'DBURL="sqlite:///{self.database}"', *configuration.arguments)
         return command + [word for define in defines for word in ("-A", define)]
@@ -143,6 +148,24 @@ class World:
             return False
         return True
 
+    def _make_certificate(self) -> None:
+        key, certificate = self.folder / "server.key", self.certificate
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ]
+        command += ["-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:{DOMAIN}", "-days", "2"]
+        command += ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+        text = f"[server:default]\nmethod = TLSv1.2+\nprivate_key = {key}\ncertificate = {certificate}\n"
+        (self.folder / TLS_CFG).write_text(f"{text}[client:default]\nverify_certificate = no\n")
+
     def _wait_for_tcp(self) -> None:
         # Kamailio starts it last: from then on all its processes are there, and have said hello to the relay.
         with self.socket((SERVER, MARK_PORT), socket.SOCK_STREAM) as stream:
@@ -151,6 +174,11 @@ class World:
             stream.sendall(ping("mark-tcp", "TCP", SERVER, MARK_PORT))
             if not stream.recv(65536).startswith(b"SIP/2.0 200 "):
                 raise LabError(f"expected 200 to OPTIONS over TCP; see {self.log}")
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate that the server shows."""
+        return self.folder / "server.pem"
 
     def socket(self, address: tuple[str, int], kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
         """A socket of this world, bound to one of its addresses."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from tests.parity.agent import Agent, Place
-from tests.parity.cases.places import MEDIA, TCP, TYPICAL, places, ring
+from tests.parity.cases.places import MEDIA, TCP, TLS, TYPICAL, places, ring
 from tests.parity.scene import Case, Scene
 
 
@@ -47,9 +47,18 @@ def calls() -> Iterator[Case]:
 
 def calls_over_tcp() -> Iterator[Case]:
     """Calls with TCP on one side or both."""
-    kinds = TYPICAL | TCP
+    yield from _over("TCP", TCP)
+
+
+def calls_over_tls() -> Iterator[Case]:
+    """Calls with TLS on one side or both."""
+    yield from _over("TLS", TLS)
+
+
+def _over(transport: str, places: dict[str, Place]) -> Iterator[Case]:
+    kinds = TYPICAL | places
     for (one, caller), (other, callee) in product(kinds.items(), kinds.items()):
-        if "tcp" in (caller.transport, callee.transport):
+        if one in places or other in places:
             for callee_hangs_up in (False, True):
                 name = f"{one} -> {other}, {'callee' if callee_hangs_up else 'caller'} hangs up"
-                yield Case("calls over TCP", name, _call(caller, callee, callee_hangs_up))
+                yield Case(f"calls over {transport}", name, _call(caller, callee, callee_hangs_up))

@@ -17,6 +17,8 @@ TYPICAL = {"open": OPEN, "nated": NATED, "inside": INSIDE}
 PAIRS = {f"{one} -> {other}": (TYPICAL[one], TYPICAL[other]) for one, other in product(TYPICAL, TYPICAL)}
 TCP = {"open tcp": Place(transport="tcp"), "nated tcp": Place("public", "private", "other", "private", "tcp")}
 
+TLS = {"open tls": Place(transport="tls"), "nated tls": Place("public", "private", "other", "private", "tls")}
+
 
 def places(media: str = "same") -> list[Place]:
     """Every combination of real source, claimed host and claimed port."""

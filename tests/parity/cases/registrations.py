@@ -7,7 +7,7 @@ from functools import partial
 
 from kemi.testing.compose import replace
 from tests.parity.agent import Agent, Headers, Place
-from tests.parity.cases.places import SAME_PORT, TCP, TYPICAL, places
+from tests.parity.cases.places import SAME_PORT, TCP, TLS, TYPICAL, places
 from tests.parity.scene import Case, Scene
 
 Play = Callable[[Agent], None]
@@ -186,6 +186,20 @@ def registrations() -> Iterator[Case]:
     for place in places():
         for name in ("new", "refresh", "query", "removal", "removal of all", "behind a proxy"):
             yield _case(f"{name}, {place}", REGISTRATIONS[name], place)
+
+
+def registrations_over_tls() -> Iterator[Case]:
+    for where, place in TLS.items():
+        for name in (
+            "new",
+            "refresh",
+            "query",
+            "removal",
+            "removal of all",
+            "behind a proxy",
+            "contact sips",
+        ):
+            yield _case(f"{name}, {where}", REGISTRATIONS[name], place)
 
 
 def _case(name: str, registration: Play, place: Place) -> Case:
