@@ -88,6 +88,17 @@ def known_in(name: str) -> tuple[str, ...]:
     return tuple(version for version in versions() if name in exports(version))
 
 
+@cache
+def families(kamailio: str) -> Mapping[str, frozenset[str]]:
+    """The sub-modules of KSR in that version, each with the modules that export functions into it."""
+    found: dict[str, set[str]] = {}
+    for name, export in exports(kamailio).items():
+        family, dot, _ = name.partition(".")
+        if dot:
+            found.setdefault(family, set()).add(export.module)
+    return {family: frozenset(modules) for family, modules in found.items()}
+
+
 def _export(name: str, signature: str) -> Export:
     match = _SIGNATURE.fullmatch(signature)
     if match is None:
@@ -101,4 +112,4 @@ def _export(name: str, signature: str) -> Export:
 @cache
 def is_family(name: str) -> bool:
     """Does some version, with some module loaded, have a sub-module ``KSR.name``?"""
-    return any(full.startswith(f"{name}.") for version in versions() for full in exports(version))
+    return any(name in families(version) for version in versions())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from kemi.testing import fake
 from kemi.testing.api import Api
-from kemi.testing.exports import Export, exports, known_in, versions
+from kemi.testing.exports import Export, exports, families, known_in, versions
 from kemi.testing.message import Message
 from kemi.testing.state import Call, Contact, Handling, LogLine, Relay, Reply, Transaction
 
@@ -220,11 +220,7 @@ class FakeKSR:
 
     def has_family(self, name: str) -> bool:
         """Is there a sub-module ``KSR.name``, that is: is a module loaded that exports it?"""
-        return any(
-            export.module in self.modules
-            for full, export in self.exports.items()
-            if full.startswith(f"{name}.")
-        )
+        return not self.modules.isdisjoint(families(self.kamailio).get(name, ()))
 
     def unknown(self, name: str) -> str:
         """Why this Kamailio has no function of that name."""
