@@ -263,8 +263,12 @@ class Agent:
         """Take a message from the wire."""
         self.inbox.append(message)
         call_id = message.header("Call-ID") or ""
-        forms_dialog = message.method in ("INVITE", "SUBSCRIBE")
-        if message.is_reply and 100 < message.status < 300 and forms_dialog and call_id not in self.dialogs:
+        forms_dialog = message.method in ("INVITE", "SUBSCRIBE") and 100 < message.status < 300
+        known = self.dialogs.get(call_id)
+        # A phone that answers takes the place of another one that was ringing.
+        if forms_dialog and (
+            known is None or (message.status >= 200 and known.remote != message.header("To"))
+        ):
             self.dialogs[call_id] = Dialog(
                 call_id,
                 message.header("From") or "",

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from tests.parity.configuration import ours, stock
 from tests.parity.record import Difference, Record, compare
@@ -44,16 +45,22 @@ def table_name(table: str) -> str:
     return f"tables: {table}"
 
 
-def play(world: World, cases: Sequence[Case], tables: Sequence[str]) -> dict[str, Record]:
-    """The record of every case on one server."""
+def play(
+    world: World, cases: Sequence[Case], tables: Sequence[str] = (), stop: Event | None = None
+) -> dict[str, Record]:
+    """The record of every case on one server; ends early once `stop` is set, and sets it when it fails."""
     records: dict[str, Record] = {}
+    stop = stop or Event()
     with world:
         for number, case in enumerate(cases, 1):
+            if stop.is_set():
+                break
             scene = Scene(world, number)
             try:
                 case.play(scene)
                 records[str(case)] = scene.finish()
             except Exception as error:
+                stop.set()
                 error.add_note(f"in case {str(case)!r} on {world.name}; see {world.log}")
                 raise
         for table in tables:
@@ -72,8 +79,13 @@ def run(
         World(folder / name, suite.options, configure, suite.rows(len(cases)), suite.domains)
         for name, configure in (("reference", reference), ("subject", subject))
     ]
+    stop = Event()
     with ThreadPoolExecutor(len(worlds)) as pool:
-        expected, found = pool.map(partial(play, cases=cases, tables=suite.tables), worlds)
+        try:
+            expected, found = pool.map(partial(play, cases=cases, tables=suite.tables, stop=stop), worlds)
+        except BaseException:
+            stop.set()
+            raise
     outcome = Outcome(suite.name)
     for name in expected:
         difference = compare(name, expected[name], found[name])

@@ -31,7 +31,7 @@ def cases() -> Iterator[object]:
             yield pytest.param(suite, name, id=f"{suite}: {name}")
 
 
-@pytest.mark.parametrize(("suite", "case"), cases())
+@pytest.mark.parametrize(("suite", "case"), list(cases()))
 def test_equal(suite: Suite, case: str, outcome_of: Outcomes) -> None:
     difference = outcome_of(suite).differences.get(case)
     if difference:
