@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import socket
@@ -17,10 +16,12 @@ from typing import Any
 import pytest
 
 from kemi.cli.paths import kamailio_environment
+from kemi.process import ChildProcess
 from tests.server.oracle.messages import Question
 
 HERE = Path(__file__).parent
 DEADLINE = 10.0
+LINES_SHOWN = 20
 SQL = Path("/usr/share/kamailio/db_sqlite")
 SUBSCRIBERS = {"alice": "secret", "bob": "hunter2"}
 
@@ -31,35 +32,23 @@ class Oracle:
     def __init__(self, folder: Path, relay: str) -> None:
         self.address = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
         self.questions = folder / "questions.json"
-        self.log = folder / "kamailio.log"
         self.asked = 0
         self.answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.answers.bind(("127.0.0.1", 0))
         self.answers.settimeout(DEADLINE)
         port = self.answers.getsockname()[1]
         environment = {
-            **os.environ,
             **kamailio_environment(),
             "ORACLE_PORT": str(port),
             "ORACLE_QUESTIONS": str(self.questions),
         }
-        command = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "kamailio",
-            "-f",
-            str(HERE / "kamailio.cfg"),
-            "-DD",
-            "-E",
-        ]
+        command = ["kamailio", "-f", str(HERE / "kamailio.cfg"), "-DD", "-E"]
         command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
         subscribers(folder / "subscribers.sqlite")
         command += ["-A", f'ORACLE_DB="sqlite:///{folder / "subscribers.sqlite"}"']
         command += ["-A", f'ORACLE_RELAY="{relay}"']
         command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.process = ChildProcess("kamailio", command, folder / "kamailio.log", environment=environment)
         #: Names of all functions that this server exports to Python.
         self.functions: set[str] = set(self.await_answer("ready")["functions"])
 
@@ -68,7 +57,7 @@ class Oracle:
             answer: dict[str, Any] = json.loads(self.answers.recv(65535))
         except TimeoutError:
             pytest.fail(
-                f"Kamailio sent no answer {name!r} within {DEADLINE} s; its log ends:\n{self.log_tail()}"
+                f"Kamailio sent no answer {name!r} within {DEADLINE} s; {self.process.end_of_log(LINES_SHOWN)}"
             )
         assert answer["name"] == name
         return answer
@@ -77,25 +66,17 @@ class Oracle:
         self.questions.write_text(json.dumps(questions))
 
     def ask(self, sender: socket.socket, data: bytes, name: str, calls: list[Question]) -> list[Any]:
-        if self.process.poll() is not None:
+        if not self.process.is_running:
             pytest.fail(
-                f"Kamailio has ended with code {self.process.returncode}; its log ends:\n{self.log_tail()}"
+                f"Kamailio has ended with code {self.process.exit_status}; {self.process.end_of_log(LINES_SHOWN)}"
             )
         self.prepare({name: calls})
         sender.sendto(data, (self.address, 5060))
         answers: list[Any] = self.await_answer(name)["answers"]
         return answers
 
-    def log_tail(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:]
-
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.stop()
         self.answers.close()
 
 
