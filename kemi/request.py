@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
@@ -38,17 +39,13 @@ _HOST_AND_PORT = re.compile(
 )
 
 
-def _is_own(uri: str) -> bool:
-    """Does a SIP URI name one of our addresses or domains, at one of our ports?
+def _is_own(host: str, port: str | int | None, tls: bool) -> bool:
+    """Is this one of our addresses or domains, at one of our ports?
 
     As ``uri==myself`` in the configuration language. ``KSR.is_myself_ruri()`` differs: to it a URI without port has
     any port, ``SIP:`` in capitals is no scheme, and ``;transport=`` matters.
     """
-    found = _HOST_AND_PORT.fullmatch(uri)
-    if found is None:
-        return False
-    host, port = found.groups()
-    return KSR.is_myself(f"sip:{host}:{port or (5061 if ';transport=tls' in uri.lower() else 5060)}")
+    return KSR.is_myself(f"sip:{host}:{port or (5061 if tls else 5060)}")
 
 
 class NativeMessage(Protocol):
@@ -193,12 +190,27 @@ class Request(Message):
     @property
     def is_for_us(self) -> bool:
         """Is the request-URI one of our addresses or domains, at one of our ports?"""
-        return _is_own(self.uri)
+        host = tolerant(KSR.kx.gete_rhost, "$(rd{s.substr,0,30000}{s.encode.hexa})")
+        port = KSR.pv.get("$rp")
+        if port == "5060" and KSR.pv.get("$rP") == "TLS":
+            # $rp gives 5060 for a URI without port, whatever its transport.
+            return self._is_own_by_text(KSR.kx.get_ruri, host)
+        return bool(host) and _is_own(host, port, tls=False)
 
     @property
     def is_from_us(self) -> bool:
         """Does the From URI claim one of our domains?"""
-        return _is_own(tolerant(KSR.kx.get_furi, "$(fu{s.substr,0,30000}{s.encode.hexa})"))
+        host = tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
+        return self._is_own_by_text(KSR.kx.get_furi, host)
+
+    def _is_own_by_text(self, read: Callable[[], object], host: str) -> bool:
+        """The same from a URI's text; from its host alone if there are bytes in the text that are not UTF-8."""
+        try:
+            uri = str(read() or "")
+        except UnicodeDecodeError:
+            return _is_own(host, None, tls=False)
+        found = _HOST_AND_PORT.fullmatch(uri)
+        return found is not None and _is_own(found[1], found[2], tls=";transport=tls" in uri.lower())
 
     @property
     def is_looped(self) -> bool:

@@ -68,7 +68,7 @@ def test_an_unknown_method_is_an_error(server: KamailioServer) -> None:
     assert "error" in rpc(server, {**CALL, "method": "no.such"})
 
 
-@pytest.mark.parametrize("path", ["/", "/rpc", "/index.html", "/other?to=/RPC"])
+@pytest.mark.parametrize("path", ["/", "/rp", "/index.html", "/other?to=/RPC"])
 def test_another_path_serves_nothing(server: KamailioServer, path: str) -> None:
     status, kind, body = ask(server, "GET", path)
     assert (status, kind) == (200, "text/html")
