@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from kemi.lab import reaper
-from tests.parity.configuration import STOCK, ours, stock
+from tests.parity.configuration import STOCK, other, ours, stock
 from tests.parity.run import run
 from tests.parity.suites import SUITES
 
@@ -27,7 +27,7 @@ def main() -> int:
         "--all", action="store_true", help="all cases with all defines, not only what they touch"
     )
     arguments = parser.parse_args()
-    subject = partial(stock, file=arguments.cfg) if arguments.cfg else ours
+    subject = partial(other, file=arguments.cfg) if arguments.cfg else ours
     reference = partial(stock, file=arguments.stock)
     passed = failed = 0
     begin = time.monotonic()

@@ -56,28 +56,51 @@ class Configuration:
 
 
 def stock(options: Options, folder: Path, file: Path = STOCK) -> Configuration:
-    """Kamailio's own file, or another like it. Only what a comparison needs is edited."""
-    text = file.read_text()
-    # One process per transport: what it sends comes in a certain order.
-    text = _replaced(text, r"^children=\d+", "children=1", file)
-    # No MySQL is needed to compare routes.
-    text = _replaced(text, r'"db_mysql\.so"', '"db_sqlite.so"', file)
-    text = _replaced(text, r'"natping_interval", *\d+', f'"natping_interval", {options.natping}', file)
+    """Kamailio's own file. Raises ValueError if it is not as expected, since a comparison needs some edits."""
+    text, missing = _edited(file.read_text(), options, folder)
+    if missing:
+        raise ValueError(f"{file}: expected lines that match {' and '.join(missing)}, found none")
+    return _written("stock", text, folder)
+
+
+def other(options: Options, folder: Path, file: Path) -> Configuration:
+    """Another file for the same server, edited where it is like Kamailio's own."""
+    return _written(file.name, _edited(file.read_text(), options, folder)[0], folder)
+
+
+def _written(name: str, text: str, folder: Path) -> Configuration:
+    cfg = folder / f"{name}.cfg"
+    cfg.write_text(text)
+    return Configuration(name, cfg, ("WITH_MYSQL",))
+
+
+def _edited(text: str, options: Options, folder: Path) -> tuple[str, list[str]]:
+    """The text with only the edits that a comparison needs, and the patterns that were not found in it."""
+    edits = {
+        # One process per transport: what it sends comes in a certain order.
+        r"^children=\d+": "children=1",
+        # No MySQL is needed to compare routes.
+        r'"db_mysql\.so"': '"db_sqlite.so"',
+        r'"natping_interval", *\d+': f'"natping_interval", {options.natping}',
+        r'"/etc/kamailio/tls\.cfg"': f'"{folder / TLS_CFG}"',
+    }
     if options.nat_tests != STOCK_NAT_TESTS:
-        text = _replaced(text, r'nat_uac_test\("19"\)', f'nat_uac_test("{options.nat_tests}")', file)
+        edits[r'nat_uac_test\("19"\)'] = f'nat_uac_test("{options.nat_tests}")'
     for name, address in options.servers.items():
-        text = _replaced(text, rf'^{re.escape(name)} = ""', f'{name} = "{address}"', file)
-    text = text.replace('"/etc/kamailio/tls.cfg"', f'"{folder / TLS_CFG}"')
-    cfg = folder / "stock.cfg"
-    cfg.write_text(with_parameters(text, options.parameters, file))
-    return Configuration("stock" if file == STOCK else file.name, cfg, ("WITH_MYSQL",))
+        edits[rf'^{re.escape(name)} = ""'] = f'{name} = "{address}"'
+    missing = []
+    for pattern, new in edits.items():
+        text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
+        if not count:
+            missing.append(pattern)
+    return with_parameters(text, options.parameters), missing
 
 
 def ours(options: Options, folder: Path, boot: Path = BOOT_FILE) -> Configuration:
     """Our file and routes, told to be the stock configuration's equal (docs/stock-routes.md)."""
     source = product_file("kamailio.cfg")
     cfg = folder / "kemi.cfg"
-    cfg.write_text(with_parameters(source.read_text(), options.parameters, source))
+    cfg.write_text(with_parameters(source.read_text(), options.parameters))
     tests = [name for bit, name in enumerate(_TEST_NAMES) if options.nat_tests >> bit & 1]
     settings = folder / "kemi.yaml"
     settings.write_text(f"profile: stock\nnat:\n  tests: [{', '.join(tests)}]\n")
@@ -95,18 +118,11 @@ def ours(options: Options, folder: Path, boot: Path = BOOT_FILE) -> Configuratio
     return Configuration("ours", cfg, defines)
 
 
-def with_parameters(text: str, parameters: Mapping[str, int], file: Path) -> str:
+def with_parameters(text: str, parameters: Mapping[str, int]) -> str:
     """The text of a configuration file with other module parameters."""
     for name, value in parameters.items():
         module, _, key = name.partition(".")
         text = re.sub(rf'^modparam\("{module}", *"{key}",.*\n', "", text, flags=re.MULTILINE)
         line = f'modparam("{module}", "{key}", {value})'
-        text = _replaced(text, rf'^(loadmodule "{module}\.so")$', rf"\1\n{line}", file)
-    return text
-
-
-def _replaced(text: str, pattern: str, new: str, file: Path) -> str:
-    text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
-    if not count:
-        raise ValueError(f"{file}: expected a line that matches {pattern!r}, found none; edit it to have one")
+        text = re.sub(rf'^(loadmodule "{module}\.so")$', rf"\1\n{line}", text, flags=re.MULTILINE)
     return text
