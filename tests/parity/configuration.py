@@ -65,7 +65,7 @@ def stock(options: Options, folder: Path, file: Path = STOCK) -> Configuration:
 
 def other(options: Options, folder: Path, file: Path) -> Configuration:
     """Another file for the same server, edited where it is like Kamailio's own."""
-    return _written(file.name, _edited(file.read_text(), options, folder)[0], folder)
+    return _written(file.stem, _edited(file.read_text(), options, folder)[0], folder)
 
 
 def _written(name: str, text: str, folder: Path) -> Configuration:

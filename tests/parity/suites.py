@@ -10,7 +10,7 @@ from itertools import chain
 from tests.parity.agent import PASSWORD
 from tests.parity.cases.calls import calls, calls_over_tcp, calls_over_tls
 from tests.parity.cases.dialogs import dialogs
-from tests.parity.cases.digest import digest
+from tests.parity.cases.digest import NONCE_SECONDS, digest, stale
 from tests.parity.cases.endings import endings
 from tests.parity.cases.features import (
     accounted,
@@ -141,6 +141,12 @@ SUITES = (
         rows=subscribers,
         tables=("location",),
     ),
+    Suite(
+        "AUTH, stale nonces",
+        Options(("WITH_AUTH",), parameters={**QUIET, "auth.nonce_expire": NONCE_SECONDS}),
+        (stale,),
+        rows=subscribers,
+    ),
     Suite("NAT, ANTIFLOOD", Options(("WITH_NAT", "WITH_ANTIFLOOD"), parameters=QUIET), (floods,)),
     Suite("NAT, timers", Options(("WITH_NAT",), parameters=PARAMETERS), (timeouts,)),
     Suite("NAT, keepalives", Options(("WITH_NAT",), natping=INTERVAL, parameters=QUIET), (keepalives,)),
@@ -169,5 +175,5 @@ SUITES = (
         tables=PRESENCE_TABLES,
     ),
     Suite("JSONRPC", _quiet("JSONRPC"), (http,)),
-    Suite("all together", _quiet(*ALL), TOGETHER, (endings, dialogs, forks), rows=everything),
+    Suite("all together", _quiet(*ALL), TOGETHER, (digest, endings, dialogs, forks), rows=everything),
 )

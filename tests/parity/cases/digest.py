@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from kemi.testing.compose import replace
 from kemi.testing.message import Message
@@ -123,6 +124,24 @@ def _wrong_password(name: str, method: str, place: Place) -> Case:
             _finish(alice, bob, method, sent)
 
     return Case("digest", name, play)
+
+
+#: For the suite in which nonces are soon stale.
+NONCE_SECONDS = 1
+
+
+def stale() -> Iterator[Case]:
+    """A nonce that was good once."""
+    for method in ("REGISTER", "INVITE", "MESSAGE"):
+        yield Case("digest", f"{method}, stale nonce", partial(_stale, method))
+
+
+def _stale(method: str, scene: Scene) -> None:
+    alice, bob, request, challenge = _start(scene, method, NATED)
+    scene.watch(NONCE_SECONDS + 1.2)
+    if challenge is not None:
+        sent = alice.send(alice.with_login(request, challenge))
+        _finish(alice, bob, method, sent)
 
 
 def _twice(name: str, method: str, place: Place) -> Case:
