@@ -17,13 +17,13 @@ from tests.parity.suites import NAT
 CASE = "calls: public says private host other port private media udp -> public says private host other port"
 
 
-def broken_copy(folder: Path, module: str, line: str) -> Path:
-    """A copy of our routes without one line; its boot file."""
+def broken_copy(folder: Path, module: str, line: str, instead: str = "pass") -> Path:
+    """A copy of our routes with another line in place of one; its boot file."""
     package = folder / "kemi"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     text = (package / module).read_text()
     assert text.count(line) == 1, f"{module}: expected {line!r} once"
-    (package / module).write_text(text.replace(line, "pass"))
+    (package / module).write_text(text.replace(line, instead))
     return package / "boot" / "kemi_boot.py"
 
 
@@ -36,6 +36,25 @@ def test_routes_that_do_not_mark_the_dialog_are_caught_by_their_record_route(tmp
         assert "-Record-Route: <sip:192.0.2.10;lr;nat=yes>\n+Record-Route: <sip:192.0.2.10;lr>" in str(
             difference
         )
+
+
+def test_routes_that_leave_media_sessions_behind_are_caught(tmp_path: Path) -> None:
+    boot = broken_copy(tmp_path, "media.py", "        engine.handle(failure)", "        pass")
+    outcome = run(
+        NAT, tmp_path / "run", only="endings: 486, nated -> nated", subject=partial(ours, boot=boot)
+    )
+    (difference,) = outcome.differences.values()
+    assert difference.place == "the relay, message 2"
+    assert difference.fields == ("missing message",)
+    assert difference.expected.startswith("D ")
+
+
+def test_routes_that_register_a_nated_phone_as_reachable_are_caught(tmp_path: Path) -> None:
+    boot = broken_copy(tmp_path, "registrar.py", "request.mark_destination_nated()", "pass")
+    outcome = run(NAT, tmp_path / "run", only="registrations: new, nated", subject=partial(ours, boot=boot))
+    assert {difference.place for difference in outcome.differences.values()} >= {
+        "location of alice-1, message 1"
+    }
 
 
 def test_a_server_is_equal_to_itself(tmp_path: Path) -> None:
