@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain
 
 from tests.parity.agent import PASSWORD
+from tests.parity.cases.bodies import bodies
 from tests.parity.cases.calls import calls, calls_over_tcp, calls_over_tls
 from tests.parity.cases.dialogs import dialogs
 from tests.parity.cases.digest import NONCE_SECONDS, digest, stale
@@ -17,9 +18,7 @@ from tests.parity.cases.features import (
     aliases,
     blocked,
     domains,
-    http,
     numbers,
-    presence,
     pstn,
     short_numbers,
     together,
@@ -28,9 +27,12 @@ from tests.parity.cases.features import (
 )
 from tests.parity.cases.floods import floods
 from tests.parity.cases.forks import forks
+from tests.parity.cases.http import http
 from tests.parity.cases.keepalives import INTERVAL, keepalives
+from tests.parity.cases.presence import presence
 from tests.parity.cases.registrations import registrations, registrations_over_tls
-from tests.parity.cases.requests import bodies, fields, methods, strays
+from tests.parity.cases.requests import fields, methods
+from tests.parity.cases.strays import strays
 from tests.parity.cases.timeouts import PARAMETERS, timeouts
 from tests.parity.cases.torture import DOMAINS, torture
 from tests.parity.configuration import Options

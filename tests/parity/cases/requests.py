@@ -1,9 +1,8 @@
-"""Requests outside dialogs: every method, from and to everyone; routes, hops, and what cannot be routed."""
+"""Requests outside dialogs: every method, from and to everyone; routes, hops and odd request-URIs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import product
 
 from tests.parity.agent import NATED, OPEN, Agent, Headers, Place
@@ -229,106 +228,3 @@ def _field(name: str, method: str, place: Place, uri: str, headers: Headers) -> 
         ask(alice, bob, method, uri.replace("{user}", bob.user), filled)
 
     return Case("fields", name, play)
-
-
-def _sdp(connection: str, *lines: str) -> str:
-    """SDP with an origin that is private, and any connection line ("" for none)."""
-    head = ["v=0", "o=- 1 1 IN IP4 10.77.0.9", "s=-", *([f"c={connection}"] if connection else []), "t=0 0"]
-    return "\r\n".join([*head, *lines, ""])
-
-
-PRIVATE = "IN IP4 10.77.0.9"
-AUDIO = "m=audio 4000 RTP/AVP 8"
-#: {offer} is the agent's own SDP.
-BODIES: dict[str, str] = {
-    "two streams": "{offer}m=video 4002 RTP/AVP 96\r\n",
-    "a stream of its own address": "{offer}m=video 4002 RTP/AVP 96\r\nc=IN IP4 10.77.0.99\r\n",
-    "a stream that is off": "{offer}m=video 0 RTP/AVP 96\r\n",
-    "only a stream that is off": _sdp(PRIVATE, "m=audio 0 RTP/AVP 8"),
-    "a=nortpproxy": "{offer}a=nortpproxy:yes\r\n",
-    "a=rtcp": "{offer}a=rtcp:4001\r\n",
-    "hold by 0.0.0.0": _sdp("IN IP4 0.0.0.0", AUDIO),
-    "IPv6": _sdp("IN IP6 2001:db8::9", AUDIO),
-    "a host name": _sdp("IN IP4 phone.invalid", AUDIO),
-    "no c=": _sdp("", AUDIO),
-    "no m=": _sdp(PRIVATE),
-    "no SDP at all": "this is no SDP\r\n",
-    "LF instead of CRLF": _sdp(PRIVATE, AUDIO).replace("\r\n", "\n"),
-    "DTLS and ICE": _sdp(
-        PRIVATE, "m=audio 4000 UDP/TLS/RTP/SAVPF 8", "a=fingerprint:sha-1 00", "a=ice-ufrag:x"
-    ),
-    "text": "hello",
-    "no Content-Type": "{offer}",
-    "several parts": "--x\r\nContent-Type: application/sdp\r\n\r\n{offer}\r\n--x\r\n\r\nhello\r\n--x--\r\n",
-}
-CONTENT_TYPES: dict[str, str | None] = {
-    "text": "text/plain",
-    "no Content-Type": None,
-    "several parts": "multipart/mixed;boundary=x",
-}
-
-
-def bodies() -> Iterator[Case]:
-    """INVITEs with all kinds of bodies, answered and not."""
-    for name, place, callee in product(BODIES, TYPICAL, TYPICAL):
-        yield _body(name, place, callee)
-
-
-def _body(name: str, caller: str, callee: str) -> Case:
-    headers = {"Content-Type": CONTENT_TYPES[name]} if name in CONTENT_TYPES else {}
-
-    def play(scene: Scene) -> None:
-        alice, bob = ring(scene, TYPICAL[caller], TYPICAL[callee])
-        invite = alice.invite(bob, body=BODIES[name].replace("{offer}", alice.offer), headers=headers)
-        bob.reply("INVITE", 200, body=BODIES[name].replace("{offer}", bob.offer), headers=headers)
-        alice.ack(invite)
-        bob.within("BYE")
-        alice.reply("BYE", 200)
-
-    return Case("bodies", f"{name}, {caller} -> {callee}", play)
-
-
-STRAYS: dict[str, bytes] = {
-    "nothing": b"",
-    "keepalive": b"\r\n\r\n",
-    "NULs": b"\0\0\0\0",
-    "garbage": b"garbage\r\n\r\n",
-    "half a request": b"INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4",
-    "a first line": b"OPTIONS sip:bob@example.com SIP/2.0\r\n\r\n",
-    "SIP 1.0": b"OPTIONS sip:x@example.com SIP/1.0\r\nVia: SIP/1.0/UDP 1.2.3.4\r\nCall-ID: a\r\n\r\n",
-    "HTTP": b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n",
-    "STUN": bytes.fromhex("000100002112a442000102030405060708090a0b"),
-}
-REPLY_VIAS = {
-    "ours alone": "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKno.such.0",
-    "ours and another": "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKno.such.0, SIP/2.0/UDP {alice};branch=z9hG4bK-x",
-    "another": "SIP/2.0/UDP 203.0.113.250;branch=z9hG4bK-x",
-    "none": None,
-}
-
-
-def strays() -> Iterator[Case]:
-    """What belongs to nothing."""
-    for name, data in STRAYS.items():
-        yield Case("strays", name, partial(_raw, data))
-    for status, method, vias in product(
-        (100, 180, 200, 302, 486, 603), ("INVITE", "BYE", "REGISTER"), REPLY_VIAS
-    ):
-        yield _stray_reply(status, method, vias)
-
-
-def _raw(data: bytes, scene: Scene) -> None:
-    alice = scene.agent("alice")
-    alice.raw(data)
-    alice.ask("OPTIONS", "sip:nobody@example.com")
-
-
-def _stray_reply(status: int, method: str, vias: str) -> Case:
-    def play(scene: Scene) -> None:
-        alice = scene.agent("alice")
-        via = (REPLY_VIAS[vias] or "").format(alice=f"{alice.address[0]}:{alice.address[1]}")
-        reply = alice.request(method, "", headers={"Via": via or None})
-        reply.method, reply.status, reply.reason = method, status, "Stray"
-        alice.send(reply)
-
-    return Case("strays", f"{status} to {method}, Via {vias}", play)
