@@ -94,7 +94,8 @@ def _start(scene: Scene, method: str, place: Place) -> tuple[Agent, Agent, Messa
         {"Event": EVENTS[method]} if method in EVENTS else {"Expires": "600"} if method == "REGISTER" else {}
     )
     request = alice.ask(method, uri, body=alice.offer if method == "INVITE" else "", headers=headers)
-    return alice, bob, request, alice.answer(request)
+    answer = alice.answer(request)
+    return alice, bob, request, answer if answer and answer.status in (401, 407) else None
 
 
 def _finish(alice: Agent, bob: Agent, method: str, sent: Message) -> None:
@@ -119,7 +120,7 @@ def _wrong_password(name: str, method: str, place: Place) -> Case:
         if challenge is not None:
             sent = alice.send(alice.with_login(request, challenge, "guess"))
             second = alice.answer(sent)
-            if second is not None:
+            if second is not None and second.status in (401, 407):
                 sent = alice.send(alice.with_login(sent, second, PASSWORD))
             _finish(alice, bob, method, sent)
 
