@@ -54,6 +54,9 @@ def _first_load() -> Handler:
                 f"kemi: the Python inside Kamailio, which uses {sys.prefix}, has no PyYAML: apt install python3-yaml; "
                 "if it is installed, start Kamailio with /usr/bin first in PATH, where that Python looks for its home\n"
             )
+        if type(problem).__name__ == "SettingsError":
+            # The text says it all; where in our code it was noticed helps nobody.
+            raise problem.with_traceback(None) from None
         raise
 
 
