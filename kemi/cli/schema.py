@@ -53,12 +53,12 @@ class Table:
     statements: list[str] = field(default_factory=list)
 
 
-def read_tables(engine: str, sets: Sequence[str] = SETS) -> list[Table]:
-    """The tables of the named sets, as the installed Kamailio defines them for this engine.
+def read_tables(engine: str, sets: Sequence[str] = SETS, prefixes: Sequence[Path] = PREFIXES) -> list[Table]:
+    """The tables of the named sets, as the Kamailio installed in one of the folders defines them for this engine.
 
     Raises DatabaseError when Kamailio's SQL files or one of the sets are not installed.
     """
-    folder = _sql_folder(engine)
+    folder = _sql_folder(engine, prefixes)
     tables: list[Table] = []
     for name in sets:
         file = folder / f"{name}-create.sql"
@@ -111,8 +111,8 @@ def check(database: Database, tables: Sequence[Table]) -> list[str]:
     return faults
 
 
-def _sql_folder(engine: str) -> Path:
-    folders = [prefix / FOLDERS[engine] for prefix in PREFIXES]
+def _sql_folder(engine: str, prefixes: Sequence[Path]) -> Path:
+    folders = [prefix / FOLDERS[engine] for prefix in prefixes]
     for folder in folders:
         if folder.is_dir():
             return folder

@@ -10,17 +10,22 @@ from functools import partial
 from pathlib import Path
 
 from kemi.lab import reaper
-from tests.parity.configuration import STOCK, other, ours, stock
+from tests.parity.configuration import other, ours, stock
+from tests.parity.root import MACHINE, make
+from tests.parity.root import SUITES as SUITES_OF_DEBIAN
 from tests.parity.run import run
 from tests.parity.suites import SUITES
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
+    parser.add_argument(
+        "--debian", choices=SUITES_OF_DEBIAN, help="compare on this suite's Kamailio, not the machine's own"
+    )
     parser.add_argument("--suite", default="", help="only suites whose names contain this")
     parser.add_argument("--case", default="", help="only cases whose names contain this")
     parser.add_argument("--cfg", type=Path, help="compare this file with the stock file, instead of ours")
-    parser.add_argument("--stock", type=Path, default=STOCK, help="the stock file (%(default)s)")
+    parser.add_argument("--stock", type=Path, help="the stock file (as its package installs it)")
     parser.add_argument("--diffs", type=int, default=5, help="differences to show per suite (%(default)s)")
     parser.add_argument("--keep", type=Path, help="keep logs and databases in this folder")
     parser.add_argument(
@@ -28,7 +33,9 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     subject = partial(other, file=arguments.cfg) if arguments.cfg else ours
-    reference = partial(stock, file=arguments.stock)
+    root = make(arguments.debian) if arguments.debian else MACHINE
+    say(root.version)
+    reference = partial(stock, file=arguments.stock or root.stock)
     passed = failed = 0
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="parity-") as temporary, reaper.running():
@@ -38,7 +45,12 @@ def main() -> int:
                 continue
             start = time.monotonic()
             outcome = run(
-                suite, folder / str(number), only=arguments.case, reference=reference, subject=subject
+                suite,
+                folder / str(number),
+                only=arguments.case,
+                reference=reference,
+                subject=subject,
+                root=root,
             )
             say(f"{outcome} ({time.monotonic() - start:.1f} s)")
             for difference in list(outcome.differences.values())[: arguments.diffs]:

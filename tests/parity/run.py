@@ -12,6 +12,7 @@ from threading import Event
 
 from tests.parity.configuration import ours, stock
 from tests.parity.record import Difference, Record, compare
+from tests.parity.root import MACHINE, Root
 from tests.parity.scene import Case, Scene
 from tests.parity.suites import Suite
 from tests.parity.world import Configure, World
@@ -69,14 +70,23 @@ def play(
 
 
 def run(
-    suite: Suite, folder: Path, *, only: str = "", reference: Configure = stock, subject: Configure = ours
+    suite: Suite,
+    folder: Path,
+    *,
+    only: str = "",
+    reference: Configure = stock,
+    subject: Configure = ours,
+    root: Root = MACHINE,
 ) -> Outcome:
-    """Play the cases of a suite (those whose names contain `only`) on both servers at the same time, and compare."""
+    """Play the cases of a suite (those whose names contain `only`) on both servers at the same time, and compare.
+
+    Both are the Kamailio of `root`.
+    """
     cases = [case for case in suite.cases if only in str(case)]
     if not cases:
         return Outcome(suite.name)
     worlds = [
-        World(folder / name, suite.options, configure, suite.rows(len(cases)), suite.domains)
+        World(folder / name, suite.options, configure, suite.rows(len(cases)), suite.domains, root)
         for name, configure in (("reference", reference), ("subject", subject))
     ]
     stop = Event()

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any, Self
 
 from kemi.cli import rpc
 from kemi.cli.database import connect
-from kemi.cli.db import prepare
+from kemi.cli.paths import PACKAGE
+from kemi.cli.schema import create, read_tables
 from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.namespace import RUN
@@ -24,6 +26,7 @@ from kemi.lab.process import Process
 from tests.parity.configuration import TLS_CFG, Configuration, Options
 from tests.parity.network import MARK_PORT, SERVER, TLS_PORT, Capture, Datagram, network
 from tests.parity.relays import MediaRelay, RtpEngine, RtpProxy
+from tests.parity.root import MACHINE, Root
 
 DOMAIN = "example.com"
 SECONDS = 10.0
@@ -56,7 +59,10 @@ def _without_random_tag(value: str) -> str:
 
 
 class World:
-    """A running server. `configure` makes its configuration in a given folder; `rows` are its database's contents."""
+    """A running server. `configure` makes its configuration in a given folder; `rows` are its database's contents.
+
+    `root` is where its Kamailio is installed.
+    """
 
     def __init__(
         self,
@@ -65,6 +71,7 @@ class World:
         configure: Configure,
         rows: Iterable[Row] = (),
         domains: Iterable[str] = (DOMAIN,),
+        root: Root = MACHINE,
     ) -> None:
         self.folder = folder.resolve()
         self.options = options
@@ -73,6 +80,7 @@ class World:
         self._configure = configure
         self._rows = rows
         self._domains = domains
+        self._root = root
         self._stack = ExitStack()
         self._marks = itertools.count(1)
         self._log_read = 0
@@ -108,8 +116,8 @@ class World:
             self.relay = kind(host, self.folder)
             self._stack.callback(self.relay.stop)
         self.database = self.folder / "kamailio.sqlite"
-        prepare(f"sqlite:///{self.database}")
         with connect(f"sqlite:///{self.database}") as database:
+            create(database, read_tables("sqlite", prefixes=(self._root.sql,)))
             for statement, values in self._rows:
                 database.execute(statement, *values)
         if self.options.with_tls:
@@ -119,9 +127,10 @@ class World:
         # From the server's own address: pike does not count these.
         self._mark = self.socket((SERVER, MARK_PORT))
         self._stack.callback(self._mark.close)
-        self._process = Process(
-            "kamailio", self._command(configuration), self.namespace, self.log, cwd=self.folder
-        )
+        # Who asks over the control socket gets the answer at an address in the folder for temporary files.
+        shared = (PACKAGE.parent, Path(tempfile.gettempdir()), self.folder, self._sockets)
+        command = self._root.command(self._command(configuration), shared)
+        self._process = Process("kamailio", command, self.namespace, self.log, cwd=self.folder)
         self._stack.callback(self._process.stop)
         wait_until(f"kamailio to answer on its control socket (log: {self.log})", self._is_up, seconds=20)
         self._wait_for_tcp()
