@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kemi import location
 from kemi.bans import Bans
-from kemi.request import Credentials, Request
+from kemi.outcome import Credentials
+from kemi.request import Request
 from kemi.verdict import Absorb, Drop, Reply, Verdict
 
 NOT_RELAYING = Reply(403, "Not relaying")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from kemi import nat
 from kemi.flags import Flag
-from kemi.request import Request, Transaction
+from kemi.outcome import Transaction
+from kemi.request import Request
 from kemi.verdict import DROP, RELAY, Reply, Verdict
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from kemi.flags import Flag
-from kemi.request import Lookup, Request
+from kemi.outcome import Lookup
+from kemi.request import Request
 from kemi.verdict import RELAY, Reply, Verdict
 
 NOT_FOUND = Reply(404, "Not Found", stateful=True)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from enum import Enum
 from typing import Protocol
 
 import KSR
 
+from kemi import own_uri
 from kemi.flags import BranchFlag, Flag
 from kemi.message import Message, tolerant
+from kemi.outcome import Credentials, Lookup, Transaction
 from kemi.verdict import Reply
 
 LOCATION_TABLE = "location"
 SUBSCRIBER_TABLE = "subscriber"
 # A flag of auth_challenge().
 QOP_AUTH = 1
-
-
-class Credentials(Enum):
-    """What came of checking a request's digest (RFC 3261, section 22)."""
-
-    GOOD = "good"
-    WRONG = "wrong"  # a fresh digest with the wrong password, of a user who does not exist, or of another than From
-    NONE = "none"  # missing, or nothing that tells of a guess
 
 
 # auth_db's codes for a guess: wrong password, unknown user, and the right password of another user than From (or To)
@@ -34,40 +25,10 @@ class Credentials(Enum):
 _WRONG_CODES = (-2, -3, -8)
 
 
-_HOST_AND_PORT = re.compile(
-    r"sips?:(?:[^@]*@)?(\[[^]]*\]|[^:;?@]+)(?::(\d+))?(?:[;?].*)?", re.IGNORECASE | re.DOTALL
-)
-
-
-def _is_own(host: str, port: str | int | None, tls: bool) -> bool:
-    """Is this one of our addresses or domains, at one of our ports?
-
-    As ``uri==myself`` in the configuration language. ``KSR.is_myself_ruri()`` differs: to it a URI without port has
-    any port, ``SIP:`` in capitals is no scheme, and ``;transport=`` matters.
-    """
-    return KSR.is_myself(f"sip:{host}:{port or (5061 if tls else 5060)}")
-
-
 class NativeMessage(Protocol):
     """What app_python3 hands to a callback: the message, with the functions of the configuration language."""
 
     def call_function(self, name: str, /, *arguments: str) -> int: ...
-
-
-class Lookup(Enum):
-    """What the location table says about the address of record in the request-URI."""
-
-    FOUND = "found"
-    NOT_FOUND = "not found"
-    METHOD_NOT_ALLOWED = "method not allowed"
-
-
-class Transaction(Enum):
-    """Does the request belong to a transaction that exists?"""
-
-    NONE = "none"
-    MATCHED = "matched"
-    RETRANSMISSION = "retransmission"
 
 
 class Request(Message):
@@ -190,27 +151,12 @@ class Request(Message):
     @property
     def is_for_us(self) -> bool:
         """Is the request-URI one of our addresses or domains, at one of our ports?"""
-        host = tolerant(KSR.kx.gete_rhost, "$(rd{s.substr,0,30000}{s.encode.hexa})")
-        port = KSR.pv.get("$rp")
-        if port == "5060" and KSR.pv.get("$rP") == "TLS":
-            # $rp gives 5060 for a URI without port, whatever its transport.
-            return self._is_own_by_text(KSR.kx.get_ruri, host)
-        return bool(host) and _is_own(host, port, tls=False)
+        return own_uri.is_request_uri_own()
 
     @property
     def is_from_us(self) -> bool:
         """Does the From URI claim one of our domains?"""
-        host = tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
-        return self._is_own_by_text(KSR.kx.get_furi, host)
-
-    def _is_own_by_text(self, read: Callable[[], object], host: str) -> bool:
-        """The same from a URI's text; from its host alone if there are bytes in the text that are not UTF-8."""
-        try:
-            uri = str(read() or "")
-        except UnicodeDecodeError:
-            return _is_own(host, None, tls=False)
-        found = _HOST_AND_PORT.fullmatch(uri)
-        return found is not None and _is_own(found[1], found[2], tls=";transport=tls" in uri.lower())
+        return own_uri.is_from_uri_own()
 
     @property
     def is_looped(self) -> bool:

@@ -14,8 +14,9 @@ from kemi.bans import Bans
 from kemi.branch import Branch, Failure
 from kemi.features import Features
 from kemi.flags import Flag
+from kemi.outcome import Transaction
 from kemi.reply import IncomingReply
-from kemi.request import Request, Transaction
+from kemi.request import Request
 from kemi.settings import Settings
 from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Drop, Relay, Reply, Verdict
 

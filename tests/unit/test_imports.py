@@ -48,6 +48,7 @@ def test_only_the_border_sees_ksr() -> None:
         "sqlite.py",
         "custom.py",
         "http.py",
+        "own_uri.py",
     }
     library = Path(__file__).parents[2] / "kemi"
     using = {path.name for path in library.glob("*.py") if "import KSR" in path.read_text(encoding="utf-8")}
