@@ -10,15 +10,15 @@ The state lives in Kamailio's shared memory (module htable, tables of kamailio.c
 
 from __future__ import annotations
 
-import KSR
-
-from kemi import log
+from kemi import log, tables
 from kemi.request import Request
 from kemi.settings import BanSettings
 
 FAILURES = "authfail"  # "ip" or "@user" -> failures in the running window
 BANNED = "authban"  # "ip" or "@user" -> 1
 LOGINS = "authok"  # "ip|user", "ip:port|user" and "ip:port" -> 1
+
+LONGEST_NAME = 64
 
 
 class Bans:
@@ -29,7 +29,7 @@ class Bans:
 
     def knows_endpoint(self, request: Request) -> bool:
         """Has anyone logged in from this very address and port?"""
-        return self._settings.enabled and _holds(LOGINS, request.source)
+        return self._settings.enabled and tables.holds(LOGINS, request.source)
 
     def refuses(self, request: Request) -> str:
         """Why this request may not even try to log in; "" if it may."""
@@ -37,9 +37,9 @@ class Bans:
             return ""
         address = request.source_ip
         user = _user(request)
-        if _holds(BANNED, address) and not _holds(LOGINS, f"{address}|{user}"):
+        if tables.holds(BANNED, address) and not tables.holds(LOGINS, f"{address}|{user}"):
             return "address is banned"
-        if _holds(BANNED, f"@{user}") and not _holds(LOGINS, f"{request.source}|{user}"):
+        if tables.holds(BANNED, f"@{user}") and not tables.holds(LOGINS, f"{request.source}|{user}"):
             return "user is banned"
         return ""
 
@@ -56,18 +56,15 @@ class Bans:
             return
         user = _user(request)
         for key in (f"{request.source_ip}|{user}", f"{request.source}|{user}", request.source):
-            KSR.htable.sht_setxi(LOGINS, key, 1, self._settings.remember)
+            tables.put(LOGINS, key, self._settings.remember)
 
     def _count(self, key: str, limit: int, request: Request) -> None:
         if not limit:
             return
-        failures = int(KSR.htable.sht_inc(FAILURES, key))
-        if failures < 1:  # the first in this window: there was nothing to count up
-            KSR.htable.sht_setxi(FAILURES, key, 1, self._settings.window)
-            failures = 1
+        failures = tables.count(FAILURES, key, self._settings.window)
         if failures >= limit:
-            KSR.htable.sht_setxi(BANNED, key, 1, self._settings.duration)
-            KSR.htable.sht_rm(FAILURES, key)
+            tables.put(BANNED, key, self._settings.duration)
+            tables.remove(FAILURES, key)
             log.warning(
                 f"banned {key} for {self._settings.duration} s after {failures} failed logins, "
                 f"the last from {request.source} as {_user(request)}"
@@ -78,10 +75,7 @@ def _user(request: Request) -> str:
     """Who this request logs in as if its password is right: Kamailio demands that the digest is of the user in From.
 
     Not the digest's user name: a request may hold several digests, and only one is checked. Databases compare names
-    without regard to case (MySQL), and so do bans.
+    without regard to case (MySQL), and so do bans. The table subscriber has room for 64 characters: a longer name is
+    nobody's, and shall not fill shared memory.
     """
-    return request.from_user.lower()
-
-
-def _holds(table: str, key: str) -> bool:
-    return KSR.htable.sht_is_null(table, key) < 0
+    return request.from_user.lower()[:LONGEST_NAME]

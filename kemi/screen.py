@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import KSR
-
-from kemi import log
+from kemi import log, tables
 from kemi.bans import Bans
 from kemi.request import Request
 from kemi.verdict import ABSORB, Drop, Reply, Verdict
@@ -36,13 +34,13 @@ def refuse_flood(request: Request, bans: Bans) -> Verdict | None:
     if request.is_looped:
         return None
     source = request.source_ip
-    banned = KSR.htable.sht_is_null(FLOOD_TABLE, source) < 0
+    banned = tables.holds(FLOOD_TABLE, source)
     if banned or request.floods():
         if bans.knows_endpoint(request):
             return None
         if not banned:
             log.warning(f"flood from {request.source}: banned")
-            KSR.htable.sht_seti(FLOOD_TABLE, source, 1)
+            tables.put(FLOOD_TABLE, source)
         return Drop("flood")
     return None
 

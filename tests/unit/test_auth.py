@@ -181,6 +181,11 @@ def test_the_victim_goes_on_from_where_it_logged_in(server: Server) -> None:
     assert _login(server, "alice", "correct horse", (OFFICE, 50000)) is None
 
 
+def test_a_long_name_does_not_fill_shared_memory(server: Server, ksr: FakeKSR) -> None:
+    server.receive(authorize(register("a" * 5000), "a" * 5000, "guess"))
+    assert set(ksr.htables[FAILURES]) == {OFFICE, "@" + "a" * 64}
+
+
 def test_the_window_begins_with_the_first_failure(server: Server, ksr: FakeKSR) -> None:
     _guess(server, 1)
     assert ksr.htable_expires[FAILURES, "@alice"] == 60
