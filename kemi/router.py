@@ -34,7 +34,7 @@ REPLY_URI_CHECKS = 6
 
 
 class Router:
-    """The stock configuration's decisions. Made once per process; rules must keep nothing about one request in it."""
+    """The stock configuration's decisions. Made once per load; rules must keep nothing about one request in it."""
 
     def __init__(self, settings: Settings, features: Features) -> None:
         self.settings = settings
