@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from kemi.request import Request
-from kemi.verdict import Absorb, Reply, Verdict
+from kemi.verdict import Absorb, Verdict
 
 ANSWERED = Absorb("registrar answered")
-# What sl_reply_error() of the stock file says here.
-NOT_STORED = Reply(500, "I'm terribly sorry, server error occurred (1/SL)")
 
 
 def register(request: Request, options_keepalive: bool) -> Verdict:
@@ -16,4 +14,6 @@ def register(request: Request, options_keepalive: bool) -> Verdict:
         request.mark_destination_nated()
         if options_keepalive:
             request.mark_for_options_keepalive()
-    return ANSWERED if request.save_contacts() else NOT_STORED
+    if not request.save_contacts():
+        request.reply_error()
+    return ANSWERED

@@ -259,6 +259,7 @@ class Request(Message):
 
     def save_contacts(self) -> bool:
         """Carry out a REGISTER and answer it; False if it could not (RFC 3261, section 10.3)."""
+        self._forget_error()
         saved = KSR.registrar.save(LOCATION_TABLE, 0) > 0
         self.taken = self.taken or saved
         return saved
@@ -338,14 +339,25 @@ class Request(Message):
         self.taken = True
 
     def reply_error(self) -> None:
-        """Answer with the code of the last error inside Kamailio, 500 if there was none."""
+        """Answer with the code of the last error inside Kamailio, 500 if there was none.
+
+        From Kamailio 5.8 on nothing is sent if a final answer was sent already.
+        """
         # The configuration language's function, if there is a server: before each, and nowhere else, Kamailio puts the
         # last error where this one looks for it. KSR.sl.sl_reply_error() knows no error.
         if self._native is None:
             KSR.sl.sl_reply_error()
         else:
-            self._native.call_function("sl_reply_error")
+            # As the stock file of this version.
+            is_new = hasattr(KSR.sl, "send_reply_error")
+            self._native.call_function("send_reply_error" if is_new else "sl_reply_error")
         self.taken = True
+
+    def _forget_error(self) -> None:
+        """Let :meth:`reply_error` know only of errors from here on, and not of a URI that some rule could not read."""
+        if self._native is not None:
+            # Any function of the configuration language will do: Kamailio forgets the last error before each.
+            self._native.call_function("has_totag")
 
     def relay(self) -> bool:
         """Forward now; False if no branch could be sent."""

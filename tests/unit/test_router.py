@@ -229,6 +229,7 @@ def test_a_register_that_cannot_be_stored_is_answered(make_server: MakeServer, k
     answer = make_server().receive(register("alice"))
     assert answer is not None
     assert answer.code == 500
+    assert ksr.called("sl.sl_reply_error") == [()]
 
 
 def test_a_malformed_reply_is_dropped(make_server: MakeServer, ksr: FakeKSR) -> None:
