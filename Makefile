@@ -14,7 +14,7 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules python
 TEST_PACKAGES := $(RUN_PACKAGES) \
     kamailio-mysql-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules \
     kamailio-presence-modules mariadb-server-core sqlite3 baresip-core coturn nftables \
-    tshark tcpdump sip-tester sipsak rtpengine-daemon openssl
+    tshark tcpdump sip-tester sipsak rtpengine-daemon openssl debootstrap
 
 # $(call install_packages,NAMES): install those that are missing; without any it asks dpkg and nothing else.
 # No input is read: tshark would ask whether everybody may capture, and noninteractive answers no. The packages
@@ -43,11 +43,14 @@ endef
 # $(call pytest,FOLDER): the temporary files of a run as root must not bar the next run as a user.
 pytest = env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m pytest -p no:cacheprovider tests/$(1) $(ARGS)
 
+# $(call parity,SUITE): with the Kamailio of a Debian suite, without SUITE with the installed one.
+parity = $(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m tests.parity $(if $(1),--debian $(1)) $(ARGS)
+
 ifneq ($(filter user,$(MAKECMDGOALS)),)
 $(if $(NAME),,$(error which user? make user NAME=alice))
 endif
 
-.PHONY: help run user lab setup test test-unit test-server test-nat parity bench check clean run-packages test-packages
+.PHONY: help run user lab setup test test-unit test-server test-nat parity parity-all bench check clean run-packages test-packages
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -81,8 +84,13 @@ test-nat: setup ## Real phones behind real NATs, in network namespaces (root)
 	@echo "== nat: real phones behind real NATs, in network namespaces"
 	@$(SUDO) $(call pytest,nat)
 
-parity: setup ## Message by message, our server against Kamailio's own configuration (root; ARGS=)
-	@$(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m tests.parity $(ARGS)
+parity: setup ## Message by message, our server against Kamailio's own configuration (root; SUITE=trixie or forky, ARGS=)
+	@$(call parity,$(SUITE))
+
+parity-all: setup ## The same on the installed Kamailio, on Debian 13's and on Debian testing's (root; ARGS=)
+	@$(call parity)
+	@$(call parity,trixie)
+	@$(call parity,forky)
 
 bench: setup ## CPU time per request against the stock configuration, as a ratio (ARGS=)
 	@$(BIN)/python -m bench $(ARGS)

@@ -36,7 +36,7 @@ def main() -> int:
     root = make(arguments.debian) if arguments.debian else MACHINE
     say(root.version)
     reference = partial(stock, file=arguments.stock or root.stock)
-    passed = failed = 0
+    passed = failed = known = 0
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="parity-") as temporary, reaper.running():
         folder = arguments.keep or Path(temporary)
@@ -57,7 +57,9 @@ def main() -> int:
                 say(f"\n{difference}\n")
             passed += len(outcome.equal)
             failed += len(outcome.differences)
-    say(f"{passed} passed, {failed} failed in {time.monotonic() - begin:.1f} s")
+            known += len(outcome.known)
+    differences = f", {known} known differences" if known else ""
+    say(f"{passed} passed, {failed} failed{differences} in {time.monotonic() - begin:.1f} s")
     return 1 if failed or not passed else 0
 
 

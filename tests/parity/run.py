@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from tests.parity.configuration import ours, stock
+from tests.parity.known import Known, explanation
 from tests.parity.record import Difference, Record, compare
 from tests.parity.root import MACHINE, Root
 from tests.parity.scene import Case, Scene
@@ -25,6 +26,8 @@ class Outcome:
     suite: str
     equal: list[str] = field(default_factory=list)
     differences: dict[str, Difference] = field(default_factory=dict)
+    #: Cases that differ in nothing but what cannot be helped.
+    known: dict[str, Known] = field(default_factory=dict)
 
     def __str__(self) -> str:
         equal, different = (Counter(map(_group, names)) for names in (self.equal, self.differences))
@@ -34,6 +37,8 @@ class Outcome:
             + (f", {different[group]} different" if different[group] else "")
             for group in dict.fromkeys(map(_group, [*self.equal, *self.differences]))
         ]
+        reasons = Counter(known.name for known in self.known.values())
+        lines += [f"  known difference: {count} by {name}" for name, count in reasons.items()]
         return "\n".join(lines)
 
 
@@ -99,8 +104,10 @@ def run(
     outcome = Outcome(suite.name)
     for name in expected:
         difference = compare(name, expected[name], found[name])
-        if difference:
-            outcome.differences[name] = difference
-        else:
+        if not difference:
             outcome.equal.append(name)
+        elif known := explanation(name, expected[name], found[name]):
+            outcome.known[name] = known
+        else:
+            outcome.differences[name] = difference
     return outcome

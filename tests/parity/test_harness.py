@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from kemi.cli.paths import PACKAGE
+from kemi.lab.errors import LabError
 from tests.parity.configuration import Configuration, Options, ours, stock
+from tests.parity.known import explanation
 from tests.parity.normal import Normaliser
 from tests.parity.record import Record, compare
+from tests.parity.root import Root, make
 from tests.parity.run import run
 from tests.parity.suites import NAT
 
@@ -112,3 +118,35 @@ def test_a_message_that_did_not_come_is_a_difference() -> None:
     assert missing.fields == ("missing message",)
     assert additional is not None
     assert additional.fields == ("additional message",)
+
+
+def codecs(*commands: str) -> Record:
+    return Record({"the relay": list(commands), "bob": ["INVITE"]})
+
+
+def test_a_known_difference_explains_itself_alone() -> None:
+    case = "bodies: DTLS and ICE, open -> nated"
+    stock, found = codecs("Uc8,0 call host 4000", "D call"), codecs("U call host 4000", "D call")
+    assert explanation(case, stock, found) is not None
+    assert explanation("bodies: two media, open -> nated", stock, found) is None
+    assert explanation(case, stock, codecs("U call host 4002", "D call")) is None
+    assert explanation(case, stock, codecs("U call host 4000")) is None
+    found.add("bob", "CANCEL")
+    assert explanation(case, stock, found) is None
+
+
+def test_another_suite_than_those_of_debian_is_refused() -> None:
+    with pytest.raises(LabError, match="suite sarge: expected one of trixie, forky"):
+        make("sarge")
+
+
+def test_a_command_in_a_root_sees_the_shared_folders_and_leaves_no_mount(tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("hello")
+    root = tmp_path / "root"
+    # A root of one program, which needs no libraries of its own: they are shared.
+    libraries = [path for path in map(Path, ("/usr", "/bin", "/lib", "/lib64")) if path.exists()]
+    for name in ("run", "dev", "proc"):
+        (root / name).mkdir(parents=True)
+    command = Root(root).command(["cat", str(tmp_path / "note")], [*libraries, tmp_path])
+    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout == "hello"
+    assert str(root) not in Path("/proc/self/mountinfo").read_text()
