@@ -103,6 +103,9 @@ class Scene:
                 call_id, tag = invite.header("Call-ID") or "", invite.tag("From") or ""
                 left = self.world.relay.sessions_of(call_id, tag)
                 self.note("media sessions left", f"{call_id}: {left}")
+        if self.world.counts_dialogs:
+            for dialog in self.world.rpc("dlgs.getall", "src", "re", f"-{self.number}@"):
+                self.note("statistics of dialogs", _statistics(dialog))
         for line in self.world.new_log():
             accounted = _ACCOUNTED.search(line)
             if accounted and f"-{self.number}-" in line:
@@ -156,6 +159,12 @@ class Scene:
         except RpcError as error:
             return str(error).rpartition("error ")[2]
         return json.dumps(_stable(found), indent=1)
+
+
+def _statistics(dialog: dict[str, Any]) -> str:
+    """One dialog as module dlgs knows it, without moments."""
+    who = "{src} to {dst}, {data}\nCall-ID: {callid}\ntag={ftag}\ntag={ttag}\nstate {state}".format(**dialog)
+    return who + (", answered" if dialog["ts_answer"] else "")
 
 
 def _stable(value: Any) -> Any:

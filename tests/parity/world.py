@@ -134,6 +134,8 @@ class World:
         self._stack.callback(self._process.stop)
         wait_until(f"kamailio to answer on its control socket (log: {self.log})", self._is_up, seconds=20)
         self._wait_for_tcp()
+        #: Does it keep statistics of dialogs (module dlgs)? The stock file does from 6.0 on.
+        self.counts_dialogs = "dlgs.getall" in self.rpc("system.listMethods")
         self.settle()
         self.new_log()
 
