@@ -100,7 +100,7 @@ def make(suite: str) -> Root:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_whole(root, contents):
             shutil.rmtree(root.path, ignore_errors=True)
-            _debootstrap(suite, root.path)
+            _debootstrap(suite, root.path, lock.fileno())
             root.version  # noqa: B018 - raises when it does not run
             (root.path / _STAMP).write_text(contents)
     return root
@@ -116,11 +116,12 @@ def _is_whole(root: Root, contents: str) -> bool:
         return False
 
 
-def _debootstrap(suite: str, folder: Path) -> None:
+def _debootstrap(suite: str, folder: Path, lock: int) -> None:
     # The script "sid" suits every suite, also one that this machine's debootstrap does not know yet.
     command = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     log = folder.with_suffix(".log")
-    _output([*command, suite, str(folder), _mirror(), "sid"], _MAKE_SECONDS, log)
+    # Should this process be killed, the lock is held on until debootstrap has ended as well.
+    _output([*command, suite, str(folder), _mirror(), "sid"], _MAKE_SECONDS, log, keep_open=[lock])
 
 
 def _mirror() -> str:
@@ -144,7 +145,9 @@ def _mirror() -> str:
     )
 
 
-def _output(command: Sequence[str], seconds: float, log: Path | None = None) -> str:
+def _output(
+    command: Sequence[str], seconds: float, log: Path | None = None, keep_open: Sequence[int] = ()
+) -> str:
     try:
         done = subprocess.run(
             command,
@@ -153,6 +156,7 @@ def _output(command: Sequence[str], seconds: float, log: Path | None = None) -> 
             text=True,
             timeout=seconds,
             check=False,
+            pass_fds=keep_open,
             env={**os.environ, "PATH": _PATH, "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
