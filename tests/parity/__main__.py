@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from kemi.lab import reaper
+from kemi.lab.errors import LabError
 from tests.parity.configuration import other, ours, stock
-from tests.parity.root import MACHINE, make
+from tests.parity.root import MACHINE, ROOTS, Root, make
 from tests.parity.root import SUITES as SUITES_OF_DEBIAN
 from tests.parity.run import run
 from tests.parity.suites import SUITES
@@ -33,8 +34,11 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     subject = partial(other, file=arguments.cfg) if arguments.cfg else ours
-    root = make(arguments.debian) if arguments.debian else MACHINE
-    say(root.version)
+    try:
+        root = _root(arguments.debian)
+        say(root.version())
+    except LabError as error:
+        parser.exit(1, f"{error}\n")
     reference = partial(stock, file=arguments.stock or root.stock)
     passed = failed = known = 0
     begin = time.monotonic()
@@ -61,6 +65,13 @@ def main() -> int:
     differences = f", {known} known differences" if known else ""
     say(f"{passed} passed, {failed} failed{differences} in {time.monotonic() - begin:.1f} s")
     return 1 if failed or not passed else 0
+
+
+def _root(suite: str | None) -> Root:
+    if suite is None:
+        return MACHINE
+    say(f"Kamailio of Debian {suite}, in {ROOTS / suite} (made now if it is not there: some minutes)")
+    return make(suite)
 
 
 def say(text: str) -> None:

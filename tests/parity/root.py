@@ -68,7 +68,6 @@ class Root:
         """The folder of its SQL files, as `kemi.cli.schema.read_tables` takes it."""
         return self.path / "usr/share/kamailio"
 
-    @property
     def version(self) -> str:
         """What its Kamailio says of itself. Raises LabError when it does not run."""
         return _output(self.command(["kamailio", "-v"]), 20).partition("\n")[0]
@@ -101,7 +100,7 @@ def make(suite: str) -> Root:
         if not _is_whole(root, contents):
             shutil.rmtree(root.path, ignore_errors=True)
             _debootstrap(suite, root.path, lock.fileno())
-            root.version  # noqa: B018 - raises when it does not run
+            root.version()
             (root.path / _STAMP).write_text(contents)
     return root
 
@@ -111,7 +110,7 @@ def _is_whole(root: Root, contents: str) -> bool:
     if not stamp.exists() or stamp.read_text() != contents:
         return False
     try:
-        return bool(root.version)
+        return bool(root.version())
     except LabError:
         return False
 
@@ -130,7 +129,7 @@ def _mirror() -> str:
         line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line
     )
     codename = release["VERSION_CODENAME"].strip('"')
-    question = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]
+    question = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Origin: Debian"]
     answer = _output(question, 60)
     if not answer:
         # It names those only that it has read.
