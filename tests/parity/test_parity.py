@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.parity.configuration import STOCK
 from tests.parity.run import Outcome, run, table_name
 from tests.parity.suites import SUITES, Suite
 
@@ -26,7 +27,7 @@ def outcome_of(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
 
 
 def cases() -> Iterator[object]:
-    for suite in SUITES:
+    for suite in (suite for suite in SUITES if suite.fits(STOCK)):
         for name in [*map(str, suite.cases), *map(table_name, suite.tables)]:
             yield pytest.param(suite, name, id=f"{suite}: {name}")
 
