@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("--diffs", type=int, default=5, help="differences to show per suite (%(default)s)")
     parser.add_argument("--keep", type=Path, help="keep logs and databases in this folder")
     parser.add_argument(
+        "--sample", type=int, default=1, metavar="N", help="of many cases play only one in N, always the same"
+    )
+    parser.add_argument(
         "--all", action="store_true", help="all cases with all defines, not only what they touch"
     )
     arguments = parser.parse_args()
@@ -59,6 +62,7 @@ def main() -> int:
                 reference=reference,
                 subject=subject,
                 root=root,
+                one_in=arguments.sample,
             )
             say(f"{outcome} ({time.monotonic() - start:.1f} s)")
             for difference in list(outcome.differences.values())[: arguments.diffs]:

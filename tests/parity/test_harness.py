@@ -69,6 +69,14 @@ def test_a_server_is_equal_to_itself(tmp_path: Path) -> None:
     assert not outcome.differences
 
 
+def test_a_sample_is_played_of_many_cases_only(tmp_path: Path) -> None:
+    registrations = run(NAT, tmp_path, only="registrations", subject=stock, one_in=8)
+    assert 40 < len(registrations.equal) < 90
+    assert len(run(NAT, tmp_path, only=CASE, subject=stock, one_in=8).equal) == len(
+        run(NAT, tmp_path, only=CASE, subject=stock).equal
+    )
+
+
 def test_another_nat_test_is_caught(tmp_path: Path) -> None:
     def subject(options: Options, folder: Path) -> Configuration:
         return ours(replace(options, nat_tests=16), folder)
