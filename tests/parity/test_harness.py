@@ -18,7 +18,7 @@ from tests.parity.normal import Normaliser
 from tests.parity.record import Record, compare
 from tests.parity.root import Root, make
 from tests.parity.run import run
-from tests.parity.suites import NAT
+from tests.parity.suites import NAT, SUITES
 
 CASE = "calls: public says private host other port private media udp -> public says private host other port"
 
@@ -146,6 +146,15 @@ def test_a_known_difference_explains_itself_alone() -> None:
 def test_another_suite_than_those_of_debian_is_refused() -> None:
     with pytest.raises(LabError, match="suite sarge: expected one of trixie, forky"):
         make("sarge")
+
+
+def test_a_suite_does_not_fit_a_stock_file_without_its_define(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.cfg", tmp_path / "new.cfg"
+    old.write_text("#!ifdef WITH_NAT\n")
+    new.write_text("#!ifdef WITH_NAT\n#!ifdef WITH_RTPRELAY\n")
+    (suite,) = (suite for suite in SUITES if "RTPRELAY" in suite.name)
+    assert suite.fits(new)
+    assert not suite.fits(old)
 
 
 def test_a_command_in_a_root_sees_the_shared_folders_and_leaves_no_mount(tmp_path: Path) -> None:
