@@ -88,6 +88,9 @@ parity: setup ## Message by message, our server against Kamailio's own configura
 	@$(call parity,$(SUITE))
 
 parity-all: setup ## The same on three Kamailios: the installed one, and a third of the cases on Debian 13's and testing's
+	@echo "== parity: does the comparison find what was broken on purpose?"
+	@$(SUDO) $(call pytest,parity/test_harness.py)
+	@echo "== parity: the stock file and our routes, message by message"
 	@$(call parity)
 	@$(call parity,trixie,--sample 3)
 	@$(call parity,forky,--sample 3)
