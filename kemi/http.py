@@ -18,7 +18,7 @@ class HttpRequest(Message):
     @property
     def path(self) -> str:
         """Path and query, as in the request line."""
-        return tolerant(lambda: KSR.pv.gete("$hu"), "$(hu{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(lambda: KSR.pv.gete("$hu"), "hu")
 
     def reply(self, code: int, reason: str, body: str) -> None:
         """Answer with an HTML page, and close the connection."""

@@ -1,8 +1,8 @@
 """What requests, branches, replies and failures have in common: the message that Kamailio is processing now.
 
 KEMI functions work on the current message of the process, so these objects hold nothing and are made once. This
-module, :mod:`kemi.request`, :mod:`kemi.branch` and :mod:`kemi.reply` are the border: only they see KSR's integers
-(above 0 yes, below 0 no, 0 stop; all but 0 truthy in Python). Everything they hand on is bool, int, str or an enum.
+module, :mod:`kemi.request`, :mod:`kemi.branch`, :mod:`kemi.reply` and :mod:`kemi.tables` are the border: they see KSR's
+integers (above 0 yes, below 0 no, 0 stop; all but 0 truthy in Python) and hand on bool, int, str or an enum.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from kemi.flags import BranchFlag, Flag
 CALLED_USER = "$avp(oexten)"
 
 
-def tolerant(read: Callable[[], object], hexadecimal: str) -> str:
+def tolerant(read: Callable[[], object], name: str) -> str:
     """The text that ``read`` gives, also where a stranger sent bytes that are not UTF-8.
 
-    app_python3 raises UnicodeDecodeError on such a value. Then it is read once more through ``hexadecimal``, a
-    pseudo-variable with the transformation ``{s.encode.hexa}``, which is always ASCII, and what is not UTF-8 becomes
-    U+FFFD. The transformation's buffer holds 64 KiB, hence the ``{s.substr,0,30000}`` in those names.
+    app_python3 raises UnicodeDecodeError on such a value. Then it is read once more as the pseudo-variable ``name``, in
+    hexadecimal digits, which are always ASCII, and what is not UTF-8 becomes U+FFFD. Kamailio's buffer for that holds
+    64 KiB, hence the cut. ``name`` must be a literal: Kamailio remembers each name that it has seen for ever.
     """
     try:
         value = read()
     except UnicodeDecodeError:
-        encoded = KSR.pv.gete(hexadecimal)
+        encoded = KSR.pv.gete(f"$({name}{{s.substr,0,30000}}{{s.encode.hexa}})")
         return bytes.fromhex(str(encoded)).decode("utf-8", "replace").replace("\0", "�")
     text = "" if value is None else str(value)
     # A NUL arrives in one piece but no KSR function would take the text back.
@@ -41,12 +41,12 @@ class Message:
     @property
     def call_id(self) -> str:
         """The Call-ID, "" if the message has none."""
-        return tolerant(KSR.kx.get_callid, "$(ci{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.get_callid, "ci")
 
     @property
     def method(self) -> str:
         """The method of a request; of a reply, the method in its CSeq."""
-        return tolerant(lambda: KSR.pv.gete("$rm"), "$(rm{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(lambda: KSR.pv.gete("$rm"), "rm")
 
     @property
     def source_ip(self) -> str:
@@ -56,7 +56,7 @@ class Message:
     @property
     def source_port(self) -> int:
         """The port the packet came from."""
-        return int(KSR.kx.get_srcport())  # type: ignore[call-overload, no-any-return, unused-ignore]
+        return KSR.kx.get_srcport()
 
     @property
     def source(self) -> str:
@@ -66,7 +66,7 @@ class Message:
     @property
     def called_user(self) -> str:
         """Who was called first, kept by :meth:`remember_called_user` for the whole transaction; "" before."""
-        return tolerant(lambda: KSR.pv.gete(CALLED_USER), "$(avp(oexten){s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(lambda: KSR.pv.gete(CALLED_USER), "avp(oexten)")
 
     def remember_called_user(self, user: str) -> None:
         """Keep who was called, since lookups replace the request-URI."""

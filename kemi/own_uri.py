@@ -20,7 +20,7 @@ _HOST_AND_PORT = re.compile(
 
 def is_request_uri_own() -> bool:
     """Is the request-URI, as it stands now, one of our addresses or domains, at one of our ports?"""
-    host = tolerant(KSR.kx.gete_rhost, "$(rd{s.substr,0,30000}{s.encode.hexa})")
+    host = tolerant(KSR.kx.gete_rhost, "rd")
     port = KSR.pv.get("$rp")
     if port == "5060" and KSR.pv.get("$rP") == "TLS":
         # $rp gives 5060 for a URI without port, whatever its transport.
@@ -30,7 +30,7 @@ def is_request_uri_own() -> bool:
 
 def is_from_uri_own() -> bool:
     """The same for the From URI."""
-    host = tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
+    host = tolerant(KSR.kx.gete_fhost, "fd")
     return _is_text_own(KSR.kx.get_furi, host)
 
 

@@ -69,10 +69,6 @@ class Request(Message):
         return KSR.is_INVITE()
 
     @property
-    def is_notify(self) -> bool:
-        return KSR.is_NOTIFY()
-
-    @property
     def is_options(self) -> bool:
         return KSR.is_OPTIONS()
 
@@ -95,17 +91,17 @@ class Request(Message):
     @property
     def user_agent(self) -> str:
         """The User-Agent header, "" if there is none."""
-        return tolerant(KSR.kx.gete_ua, "$(ua{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.gete_ua, "ua")
 
     @property
     def uri(self) -> str:
         """The request-URI as it stands now."""
-        return tolerant(KSR.kx.get_ruri, "$(ru{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.get_ruri, "ru")
 
     @property
     def uri_user(self) -> str:
         """The user in the request-URI, who is called; "" if it names none."""
-        return tolerant(KSR.kx.gete_ruser, "$(rU{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.gete_ruser, "rU")
 
     @property
     def has_readable_uri(self) -> bool:
@@ -123,27 +119,27 @@ class Request(Message):
 
         It is a claim: only :meth:`check_credentials` proves it.
         """
-        return tolerant(KSR.kx.gete_fuser, "$(fU{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.gete_fuser, "fU")
 
     @property
     def from_domain(self) -> str:
         """The host of the From URI: the digest realm, as in the stock configuration."""
-        return tolerant(KSR.kx.gete_fhost, "$(fd{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.gete_fhost, "fd")
 
     @property
     def original_uri(self) -> str:
         """The request-URI as it came in."""
-        return tolerant(KSR.kx.get_ouri, "$(ou{s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(KSR.kx.get_ouri, "ou")
 
     @property
     def event(self) -> str:
         """The Event header of SUBSCRIBE and PUBLISH (RFC 6665), "" if there is none."""
-        return tolerant(lambda: KSR.hdr.gete("Event"), "$(hdr(Event){s.substr,0,30000}{s.encode.hexa})")
+        return tolerant(lambda: KSR.hdr.gete("Event"), "hdr(Event)")
 
     @property
     def has_other_body_than_sdp(self) -> bool:
         """Is the body, by its Content-Type, one that cannot hold SDP (RFC 4566), such as the text of a MESSAGE?"""
-        kind = tolerant(lambda: KSR.pv.gete("$cT"), "$(cT{s.substr,0,30000}{s.encode.hexa})").lower()
+        kind = tolerant(lambda: KSR.pv.gete("$cT"), "cT").lower()
         return bool(kind) and not kind.startswith(("application/sdp", "multipart/"))
 
     # -- whose it is -----------------------------------------------------------------------------------------------
@@ -298,8 +294,8 @@ class Request(Message):
 
     def count_dialog(self) -> None:
         """A call begins."""
-        caller = tolerant(KSR.kx.get_furi, "$(fu{s.substr,0,30000}{s.encode.hexa})")
-        callee = tolerant(KSR.kx.get_turi, "$(tu{s.substr,0,30000}{s.encode.hexa})")
+        caller = tolerant(KSR.kx.get_furi, "fu")
+        callee = tolerant(KSR.kx.get_turi, "tu")
         KSR.dlgs.dlgs_init(caller, callee, f"srcip={self.source_ip}")
 
     def update_dialog(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 NatTestName = Literal[
     "contact",
@@ -177,4 +177,4 @@ def profile(name: str) -> Settings:
     return settings
 
 
-PROFILES: tuple[str, ...] = get_args(Literal["default", "stock"])
+PROFILES: tuple[str, ...] = get_args(get_type_hints(Settings)["profile"])

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from kemi.deadline import wait_until
 from kemi.lab import pcap
-from kemi.lab.deadline import wait_until
 from kemi.lab.lab import Lab
 from kemi.lab.network import Host
 from kemi.lab.pcap import Datagram

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from kemi.deadline import wait_until
 from kemi.lab.call import Call
-from kemi.lab.deadline import wait_until
 from kemi.lab.lab import Lab
 from kemi.lab.nat import PRESETS, Nat
 from kemi.lab.phone import Phone

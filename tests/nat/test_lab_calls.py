@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kemi.deadline import DeadlineError
 from kemi.lab import FULL_CONE, PORT_RESTRICTED, RESTRICTED, SYMMETRIC
-from kemi.lab.deadline import DeadlineError
 from kemi.lab.errors import LabError
 from kemi.lab.event import Event
 from kemi.lab.lab import Lab

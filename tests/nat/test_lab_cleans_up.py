@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kemi.deadline import wait_until
 from kemi.lab import lab as lab_module
-from kemi.lab.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.lab import Lab
 from kemi.lab.namespace import RUN, Namespace, is_alive, names, owner, remove_stale

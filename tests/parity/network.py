@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kemi.lab.deadline import DeadlineError
+from kemi.deadline import DeadlineError
 from kemi.lab.namespace import Namespace, next_prefix
 
 SERVER = "192.0.2.10"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kemi.cli.paths import product_file
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.lab.network import Host
 from kemi.lab.process import Process
 from kemi.lab.relay import Relay

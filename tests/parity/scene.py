@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kemi.cli.rpc import RpcError
-from kemi.lab.deadline import DeadlineError
+from kemi.deadline import DeadlineError
 from kemi.testing.message import Message
 from tests.parity.agent import OPEN, Agent, Place
 from tests.parity.network import AGENT_PORTS, RTPENGINE_CONTROL, RTPPROXY_CONTROL, SERVER, Datagram

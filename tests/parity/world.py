@@ -18,7 +18,7 @@ from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.paths import PACKAGE
 from kemi.cli.schema import create, read_tables
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.lab.errors import LabError
 from kemi.lab.namespace import RUN
 from kemi.lab.network import Host

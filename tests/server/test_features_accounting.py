@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kemi.cli.database import connect
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.client import Client
 from kemi.testing.dialog import Dialog, call, hang_up
 from kemi.testing.digest import authorize

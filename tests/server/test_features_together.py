@@ -12,7 +12,7 @@ import pytest
 from kemi.cli.database import connect
 from kemi.cli.db import prepare
 from kemi.cli.subscribers import Subscribers
-from kemi.lab.deadline import wait_until
+from kemi.deadline import wait_until
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
 from kemi.testing.dialog import Dialog, call, hang_up
