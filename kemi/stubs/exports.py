@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_SIGNATURE = re.compile(r"(?P<returns>\w+)\((?P<params>[\w,]*)\)(?: (?P<module>\w+))?")
+_SIGNATURE = re.compile(r"(?P<returns>\w+)\((?P<params>[\w, ]*)\)(?: (?P<module>\w+))?")
 
 _PYTHON = {"str": str, "int": int, "long": int}
 _RESULTS: dict[str, tuple[type, ...]] = {"bool": (bool,), "xval": (str, int, type(None))}
@@ -22,13 +22,15 @@ class Export:
 
     `name` is what follows ``KSR.`` ("sl.sl_send_reply"); `params` holds "str", "int" or "long" per parameter;
     `returns` is "int", "bool", "none" or "xval" (text, number or nothing, as the value happens to be);
-    `module` is the Kamailio module that must be loaded, "core" if none.
+    `module` is the Kamailio module that must be loaded, "core" if none; `param_names` says what each parameter is
+    called, for the reader: Kamailio takes them by position only.
     """
 
     name: str
     params: tuple[str, ...]
     returns: str
     module: str
+    param_names: tuple[str, ...] = ()
 
     def check_arguments(self, args: tuple[object, ...]) -> None:
         """Raise TypeError or ValueError (UnicodeEncodeError is one) for what app_python3 could not pass on."""
@@ -102,11 +104,12 @@ def families(kamailio: str) -> Mapping[str, frozenset[str]]:
 def _export(name: str, signature: str) -> Export:
     match = _SIGNATURE.fullmatch(signature)
     if match is None:
-        raise ValueError(f"exports.json: {name}: expected 'int(str,int)', found {signature!r}")
+        raise ValueError(f"exports.json: {name}: expected 'int(str table, int flags)', found {signature!r}")
     family = name.rpartition(".")[0] or "core"
     module = match["module"] or _table()["modules"].get(family, family)
-    params = tuple(match["params"].split(",")) if match["params"] else ()
-    return Export(name, params, match["returns"], module)
+    params = [param.partition(" ") for param in match["params"].split(", ")] if match["params"] else []
+    kinds, names = tuple(kind for kind, _, _ in params), tuple(name for _, _, name in params)
+    return Export(name, kinds, match["returns"], module, names)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""What is known of the KSR object: what each Kamailio exports, what it means, its types."""
