@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from kemi import location
+from time import monotonic
+
+from kemi import auth_cache, location
 from kemi.bans import Bans
-from kemi.outcome import Credentials
+from kemi.features import Features
+from kemi.outcome import GOOD, WRONG
 from kemi.request import Request
 from kemi.verdict import Absorb, Drop, Reply, Verdict
 
@@ -12,24 +15,29 @@ NOT_RELAYING = Reply(403, "Not relaying")
 CHALLENGED = Absorb("challenged")
 
 
-def authenticate(request: Request, bans: Bans, *, qop: bool, ip_auth: bool) -> Verdict | None:
+def authenticate(request: Request, bans: Bans, *, qop: bool, features: Features) -> Verdict | None:
     """Digest for REGISTER and for whoever claims to be one of our users, unless the address speaks for itself."""
-    if ip_auth and not request.is_register and request.is_from_trusted_address:
+    if features.ip_auth and not request.is_register and request.is_from_trusted_address:
         return None
     if not (request.is_register or request.is_from_us):
         return None
-    if why := bans.refuses(request):
+    renewal = bans.renewal(request)
+    if renewal is None and (why := bans.refuses(request)):
         return Drop(why)
     realm = request.from_domain
-    outcome = request.check_credentials(realm)
-    if outcome is not Credentials.GOOD:
-        if outcome is Credentials.WRONG:
+    if features.auth_cache:
+        outcome = auth_cache.check_credentials(request, realm, clear_text=features.clear_text)
+    else:
+        outcome = request.check_credentials(realm)
+    if outcome is not GOOD:
+        if outcome is WRONG:
             bans.count_failure(request)
         # The same answer whether the user exists or not.
         request.challenge(realm, qop=qop)
         return CHALLENGED
     if request.is_register:
-        bans.note_login(request)
+        if renewal is None or renewal <= monotonic():
+            bans.note_login(request)
     elif not request.is_publish:
         request.remove_credentials()
     return None

@@ -12,10 +12,17 @@ from kemi.verdict import Reply
 class Branch(Message):
     """The copy of the request that goes to one destination; Kamailio's branch_route."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "dropped")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self) -> None:
+        self._request: Request | None = None
+        #: True once the branch at hand was refused.
+        self.dropped = False
+
+    def begin(self, request: Request) -> None:
+        """Forget the previous branch; this one is of ``request``. The handler calls it once per branch."""
         self._request = request
+        self.dropped = False
 
     @property
     def may_offer_media(self) -> bool:
@@ -30,7 +37,9 @@ class Branch(Message):
         """Do not send this branch; if no other can be sent, the caller gets ``reply``."""
         # tm would answer 500 by itself, before anyone can say why.
         KSR.tm.t_set_disable_internal_reply(1)
-        self._request.refusal = reply
+        if self._request is not None:
+            self._request.refusal = reply
+        self.dropped = True
         KSR.set_drop()
 
 
@@ -43,6 +52,11 @@ class Failure(Message):
     def is_cancelled(self) -> bool:
         """Did the caller hang up before an answer?"""
         return KSR.tm.t_is_canceled() > 0
+
+    @property
+    def was_silent(self) -> bool:
+        """Was there no reply at all in time, not even a provisional one? Then the next hop is down."""
+        return KSR.tm.t_branch_timeout() > 0 and KSR.tm.t_branch_replied() < 0
 
     def has_status(self, pattern: str) -> bool:
         """Does the status of the final reply match the regular expression, such as ``486|408``?"""

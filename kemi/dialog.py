@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemi import nat
 from kemi.flags import Flag
 from kemi.outcome import Transaction
 from kemi.request import Request
-from kemi.verdict import DROP, RELAY, Reply, Verdict
+from kemi.verdict import RELAY, Drop, Reply, Verdict
+
+# The answer to an INVITE that we refused without a transaction, for one.
+STRAY_ACK = Drop("ACK for nothing", quiet=True)
+NOT_HERE = Reply(404, "Not here")
 
 
 def route(
@@ -16,18 +19,19 @@ def route(
     *,
     with_nat: bool,
     statistics: bool,
-    record_routed: str,
+    record_routed: frozenset[str],
     subscribe: Callable[[Request], Verdict],
 ) -> Verdict:
     """Send a request with a To-tag along the route that its dialog recorded, and nowhere else."""
     if request.follow_recorded_route():
-        if with_nat:
-            nat.follow_alias(request)
+        if with_nat and not request.has_destination:
+            request.follow_contact_alias()
         if statistics:
             request.update_dialog()
         if request.is_bye:
-            request.account(Flag.ACCOUNT, Flag.ACCOUNT_FAILED)
-        elif request.is_method_in(record_routed):
+            request.account(Flag.ACCOUNT)
+            request.account(Flag.ACCOUNT_FAILED)
+        elif request.method in record_routed:
             # They make a dialog within the dialog (RFC 6665, section 4.4.1; RFC 3515).
             request.record_route()
         return RELAY
@@ -35,5 +39,5 @@ def route(
         return subscribe(request)
     if request.is_ack:
         # Without a recorded route it can only be for a failure that we sent, or forwarded, ourselves.
-        return RELAY if request.match_transaction() is Transaction.MATCHED else DROP
-    return Reply(404, "Not here")
+        return RELAY if request.match_transaction() is Transaction.MATCHED else STRAY_ACK
+    return NOT_HERE

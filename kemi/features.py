@@ -29,6 +29,10 @@ class Features:
     """The switches that rules look at, each with its define in kamailio.cfg."""
 
     auth: bool = switch("WITH_AUTH", "auth", "auth_db")
+    auth_cache: bool = switch("WITH_AUTH_CACHE", "htable")
+    clear_text: bool = switch("WITH_CLEARTEXT")
+    # kamailio.cfg defines it for WITH_DATABASE_MAY_FAIL where the database is MySQL.
+    database_may_fail: bool = switch("KEMI_DATABASE_MAY_FAIL")
     ip_auth: bool = switch("WITH_IPAUTH", "permissions")
     nat: bool = switch("WITH_NAT", "nathelper")
     options_keepalive: bool = switch("WITH_NATSIPPING")
@@ -44,8 +48,13 @@ class Features:
     block_redirects: bool = switch("WITH_BLOCK3XX")
     block_challenges: bool = switch("WITH_BLOCK401407")
     json_rpc: bool = switch("WITH_JSONRPC", "xhttp", "jsonrpcs")
+    edge: bool = switch("WITH_EDGE", "path", "dispatcher")
+    cluster: bool = switch("WITH_CLUSTER", "dmq")
     # kamailio.cfg defines it where it gives module sqlops a connection to SQLite.
     sqlite: bool = switch("KEMI_SQLCON", "sqlops")
+    metrics: bool = switch("WITH_METRICS", "xhttp", "xhttp_prom")
+    # kamailio.cfg defines it where it has the table that `kemi status` reads.
+    status: bool = switch("KEMI_STATUS")
     # Not switches of the stock file, but what its newer versions do of themselves.
     dialog_statistics: bool = field(default=False, metadata={"since": "6.0, module dlgs"})
     record_route_refer: bool = field(default=False, metadata={"since": "5.8"})
@@ -69,7 +78,7 @@ def read(settings: Settings) -> Features:
         # 5.8 brought both this function and the change to the stock file.
         record_route_refer=hasattr(KSR.sl, "send_reply_error"),
     )
-    if features.nat and not features.rtpengine:
+    if features.nat and not features.rtpengine and not features.cluster:
         require("WITH_NAT", ("rtpproxy",))
     if features.auth and settings.auth.ban.enabled:
         require("auth.ban (set both limits to 0 to do without)", ("htable",))

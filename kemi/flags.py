@@ -12,6 +12,8 @@ class Flag(IntEnum):
     ACCOUNT_MISSED = 2  # FLT_ACCMISSED
     ACCOUNT_FAILED = 3  # FLT_ACCFAILED
     NATED_SOURCE = 5  # FLT_NATS
+    MEDIA_OURS = 6  # FLT_MEDIA, set by an edge of a cluster
+    FOR_REGISTRAR = 7  # FLT_REGISTRAR, set by an edge of a cluster
 
 
 class BranchFlag(IntEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from kemi.flags import Flag
 from kemi.outcome import Lookup
@@ -22,16 +23,14 @@ def is_short_number(request: Request) -> bool:
     return bool(SPEED_DIAL.fullmatch(request.uri_user))
 
 
-def to_registered_contacts(request: Request) -> Verdict:
-    """Relay to all contacts that the callee has registered."""
+def to_registered_contacts(request: Request, instead: Callable[[Request], Verdict | None]) -> Verdict:
+    """Relay to all contacts that the callee has registered; what happens ``instead`` if there are none."""
     found = request.look_up()
-    if found is Lookup.METHOD_NOT_ALLOWED:
-        return METHOD_NOT_ALLOWED
-    if found is Lookup.NOT_FOUND:
-        return NOT_FOUND
-    if request.is_invite:
-        request.account(Flag.ACCOUNT_MISSED)
-    return RELAY
+    if found is Lookup.FOUND:
+        if request.is_invite:
+            request.account(Flag.ACCOUNT_MISSED)
+        return RELAY
+    return instead(request) or (METHOD_NOT_ALLOWED if found is Lookup.METHOD_NOT_ALLOWED else NOT_FOUND)
 
 
 def to_foreign_domain(request: Request) -> Verdict:

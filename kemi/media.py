@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kemi import log
 from kemi.branch import Branch, Failure
@@ -22,10 +22,22 @@ class Engine:
     """A kind of media relay, and how it is told whether the address in the SDP is worth anything."""
 
     manage: Callable[[Message, str], int]
+    #: Write what the sender of the message says to a file; False if that could not be asked.
+    record: Callable[[Message], bool]
     private_address: str
     public_address: str
     #: Relay every call (WITH_RTPRELAY), not only those with a NAT.
     always: bool = False
+
+    def counted(self, count: Callable[[int], None]) -> Engine:
+        """The same engine, with each of its codes told to `count`."""
+
+        def manage(message: Message, flags: str) -> int:
+            code = self.manage(message, flags)
+            count(code)
+            return code
+
+        return replace(self, manage=manage)
 
     def concerns(self, message: Message) -> bool:
         """Does the media of this message go through the relay?"""
@@ -47,13 +59,19 @@ def rtpproxy(*, always: bool) -> Engine:
     """RTPProxy. c, o replace the addresses in c= and o=; r trusts the address in the SDP until the first packet
     shows the real one, which a private address does not deserve.
     """
-    return Engine(Message.manage_media, "co", "cor", always)
+    return Engine(Message.manage_media, Message.record_media, "co", "cor", always)
 
 
 def rtpengine(*, always: bool) -> Engine:
     """Rtpengine, which trusts the address in the SDP unless told to take the packet's source."""
     replace = "replace-origin replace-session-connection"
-    return Engine(Message.manage_media_by_rtpengine, f"SIP-source-address {replace}", replace, always)
+    return Engine(
+        Message.manage_media_by_rtpengine,
+        Message.record_media_by_rtpengine,
+        f"SIP-source-address {replace}",
+        replace,
+        always,
+    )
 
 
 def relay_request(request: Request | Branch, engine: Engine) -> bool:
@@ -67,10 +85,11 @@ def relay_request(request: Request | Branch, engine: Engine) -> bool:
     if not engine.concerns(request):
         return True
     relayed = engine.handle(request)
-    if isinstance(request, Branch) and not in_dialog:
+    if in_dialog:
+        if request.destination_is_nated:
+            request.open_no_connection()
+    elif isinstance(request, Branch):
         request.mark_dialog_nated()
-    if in_dialog and request.destination_is_nated:
-        request.open_no_connection()
     return relayed
 
 

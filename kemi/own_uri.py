@@ -11,35 +11,73 @@ from collections.abc import Callable
 
 import KSR
 
+from kemi.flat.seldom import seldom
 from kemi.message import tolerant
 
 _HOST_AND_PORT = re.compile(
     r"sips?:(?:[^@]*@)?(\[[^]]*\]|[^:;?@]+)(?::(\d+))?(?:[;?].*)?", re.IGNORECASE | re.DOTALL
 )
+_PLAIN_PLACE = re.compile(r"(?:sip:)?[A-Za-z0-9.-]+(?::[0-9]+)?")
+
+# Strangers may ask for any number of them.
+_MOST_PLACES = 500
 
 
-def is_request_uri_own() -> bool:
+class Places(dict[str, bool]):
+    """What Kamailio has said about URIs. It will say the same again, but for domains in a database.
+
+    By URI, of those without user; of others, what follows the user is kept apart.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._after_user: dict[str, bool] = {}
+        self._may_change = hasattr(KSR, "domain")
+
+    @seldom
+    def find(self, uri: str, ask: Callable[[str], bool]) -> bool:
+        """The answer of ``ask``, now or earlier."""
+        user, at, place = uri.rpartition("@")
+        known: dict[str, bool] = self
+        if at:
+            if user[:4] != "sip:" or not user[4:].isalnum():
+                # A parser may take another @, or none.
+                return ask(uri)
+            known = self._after_user
+        answer = known.get(place)
+        if answer is None:
+            answer = ask(uri)
+            # Other URIs at this place may have other answers, unless it is a plain one.
+            if not self._may_change and _PLAIN_PLACE.fullmatch(place):
+                if len(known) >= _MOST_PLACES:
+                    known.clear()
+                known[place] = answer
+        return answer
+
+
+@seldom
+def is_request_uri_own(_uri: str = "") -> bool:
     """Is the request-URI, as it stands now, one of our addresses or domains, at one of our ports?"""
     host = tolerant(KSR.kx.gete_rhost, "rd")
     port = KSR.pv.get("$rp")
     if port == "5060" and KSR.pv.get("$rP") == "TLS":
         # $rp gives 5060 for a URI without port, whatever its transport.
-        return _is_text_own(KSR.kx.get_ruri, host)
+        try:
+            return is_text_own(str(KSR.kx.get_ruri() or ""))
+        except UnicodeDecodeError:
+            return _is_own(host, None, tls=False)
     return bool(host) and _is_own(host, port, tls=False)
 
 
-def is_from_uri_own() -> bool:
-    """The same for the From URI."""
-    host = tolerant(KSR.kx.gete_fhost, "fd")
-    return _is_text_own(KSR.kx.get_furi, host)
+@seldom
+def is_from_host_own() -> bool:
+    """The same for the From URI, by its host alone: for a URI with bytes in it that are not UTF-8."""
+    return _is_own(tolerant(KSR.kx.gete_fhost, "fd"), None, tls=False)
 
 
-def _is_text_own(read: Callable[[], object], host: str) -> bool:
-    """From a URI's text; from its host alone if there are bytes in the text that are not UTF-8."""
-    try:
-        uri = str(read() or "")
-    except UnicodeDecodeError:
-        return _is_own(host, None, tls=False)
+@seldom
+def is_text_own(uri: str) -> bool:
+    """The same for any URI."""
     found = _HOST_AND_PORT.fullmatch(uri)
     return found is not None and _is_own(found[1], found[2], tls=";transport=tls" in uri.lower())
 

@@ -10,7 +10,11 @@ from kemi.message import Message
 class IncomingReply(Message):
     """The reply that Kamailio is processing now."""
 
-    __slots__ = ()
+    __slots__ = ("dropped",)
+
+    def __init__(self) -> None:
+        #: True once the reply at hand was dropped.
+        self.dropped = False
 
     @property
     def status(self) -> int:
@@ -28,4 +32,5 @@ class IncomingReply(Message):
 
     def drop(self) -> None:
         """Forward it to nobody."""
+        self.dropped = True
         KSR.set_drop()

@@ -8,90 +8,147 @@ import KSR
 
 from kemi import own_uri
 from kemi.flags import BranchFlag, Flag
-from kemi.message import Message, tolerant
-from kemi.outcome import Credentials, Lookup, Transaction
+from kemi.flat.seldom import seldom
+from kemi.message import LOCATION_TABLE, Message, readable, tolerant
+from kemi.outcome import GOOD, NO_CREDENTIALS, WRONG, Credentials, Transaction
 from kemi.verdict import Reply
 
-LOCATION_TABLE = "location"
 SUBSCRIBER_TABLE = "subscriber"
+_NATED_SOURCE = int(Flag.NATED_SOURCE)
 # A flag of auth_challenge().
 QOP_AUTH = 1
+# Flags of pv_auth_check().
+PASSWORD_IS_HA1 = 1
+CHECK_USER = 1
+# Flags of save().
+SAVE_IN_MEMORY = 1
+SAVE_SILENTLY = 2
 
 
-# auth_db's codes for a guess: wrong password, unknown user, and the right password of another user than From (or To)
-# names: were that one not counted, the moment of a ban would tell which guess was right. All others are what honest
+# auth_db's codes. A guess is: a wrong password, an unknown user, and the right password of another user than From (or
+# To) names: were that one not counted, the moment of a ban would tell which guess was right. All others are what honest
 # phones cause too: no credentials (-5), a nonce that has expired or was used (-4, -6), or one from before a restart,
 # which is an error (-1) to Kamailio.
-_WRONG_CODES = (-2, -3, -8)
+_CREDENTIALS: dict[object, Credentials] = {1: GOOD, -2: WRONG, -3: WRONG, -8: WRONG}
 
 
 class NativeMessage(Protocol):
     """What app_python3 hands to a callback: the message, with the functions of the configuration language."""
 
+    @property
+    def Method(self) -> str:  # noqa: N802 - its name
+        """The method of a request. Raises UnicodeDecodeError where it is not UTF-8."""
+
     def call_function(self, name: str, /, *arguments: str) -> int: ...
 
 
+# Letters of Kamailio's is_method_in().
+_LETTERS = {
+    "ACK": "A",
+    "BYE": "B",
+    "CANCEL": "C",
+    "INVITE": "I",
+    "MESSAGE": "M",
+    "NOTIFY": "N",
+    "OPTIONS": "O",
+    "PRACK": "E",
+    "PUBLISH": "P",
+    "REFER": "F",
+    "REGISTER": "R",
+    "SUBSCRIBE": "S",
+    "UPDATE": "U",
+}
+#: The methods that have a :class:`Request` of their own.
+METHODS = (*_LETTERS, "INFO")
+#: The attributes of such a request that are the same for all requests with its method.
+FIXED = frozenset(
+    {
+        "method",
+        "is_ack",
+        "is_bye",
+        "is_cancel",
+        "is_invite",
+        "is_options",
+        "is_publish",
+        "is_register",
+        "is_subscribe",
+        "_letter",
+        "_own_places",
+    }
+)
+
+
+def method_in_any_case() -> str:
+    """The method where its text is none of :data:`METHODS`: of ``invite`` Kamailio says that it is an INVITE."""
+    return next((name for name, letter in _LETTERS.items() if KSR.is_method_in(letter)), "")
+
+
 class Request(Message):
-    """The request that Kamailio is processing now. One object serves all requests of a process."""
+    """The request that Kamailio is processing now. One object serves all requests with one method of a process.
 
-    __slots__ = ("_native", "follows_route", "refusal", "taken")
+    Made without a method, it serves those with a method of which Kamailio knows nothing.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = {  # noqa: RUF023 - as they are read
+        "method": "The method, as Kamailio names it.",
+        "is_ack": "An ACK, which nothing may ever answer (RFC 3261, section 17).",
+        "is_bye": "",
+        "is_cancel": "",
+        "is_invite": "",
+        "is_options": "",
+        "is_publish": "",
+        "is_register": "",
+        "is_subscribe": "",
+        "taken": "True once something has answered or relayed the request: then a failing rule must not answer 500.",
+        "follows_route": "True once :meth:`follow_recorded_route` has found the dialog's route.",
+        "refusal": "What to answer when no branch could be sent, set by a branch rule that refuses its branch.",
+        "_letter": "",
+        "_native": "",
+        "_nated": "",
+        "_own_places": "",
+    }
+
+    def __init__(self, method: str = "") -> None:
+        self.method = method  # type: ignore[misc]  # a slot: faster to read than a property
+        self.is_ack = method == "ACK"
+        self.is_bye = method == "BYE"
+        self.is_cancel = method == "CANCEL"
+        self.is_invite = method == "INVITE"
+        self.is_options = method == "OPTIONS"
+        self.is_publish = method == "PUBLISH"
+        self.is_register = method == "REGISTER"
+        self.is_subscribe = method == "SUBSCRIBE"
+        self._letter = _LETTERS.get(method, "")
+        self._own_places = own_uri.Places()
+        self.follows_route = False
         self.begin(None)
 
     def begin(self, native: NativeMessage | None) -> None:
         """Forget the previous request. The handler calls it once per request."""
         self._native = native
-        #: True once something has answered or relayed the request: from then on a failing rule must not answer 500.
         self.taken = False
-        #: True once :meth:`follow_recorded_route` has found the dialog's route.
-        self.follows_route = False
-        #: What to answer when no branch could be sent, set by a branch rule that refuses its branch.
-        self.refusal: Reply | None = None
+        self._nated = False
+        if self.is_ack:
+            self.follows_route = False
+
+    def begin_unknown(self) -> None:
+        """The same for a request with a method of which Kamailio knows nothing."""
+        self.method = self.read_method()  # type: ignore[misc]
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
-    @property
-    def is_ack(self) -> bool:
-        """An ACK, which nothing may ever answer (RFC 3261, section 17)."""
-        return KSR.is_ACK()
-
-    @property
-    def is_bye(self) -> bool:
-        return KSR.is_BYE()
-
-    @property
-    def is_cancel(self) -> bool:
-        return KSR.is_CANCEL()
-
-    @property
-    def is_invite(self) -> bool:
-        return KSR.is_INVITE()
-
-    @property
-    def is_options(self) -> bool:
-        return KSR.is_OPTIONS()
-
-    @property
-    def is_publish(self) -> bool:
-        return KSR.is_PUBLISH()
-
-    @property
-    def is_register(self) -> bool:
-        return KSR.is_REGISTER()
-
-    @property
-    def is_subscribe(self) -> bool:
-        return KSR.is_SUBSCRIBE()
-
     def is_method_in(self, letters: str) -> bool:
         """One of several methods, each a letter of Kamailio's ``is_method_in``: I A C B N O P R S U, and others."""
-        return KSR.is_method_in(letters)
+        return self._letter in letters if self._letter else KSR.is_method_in(letters)
 
     @property
     def user_agent(self) -> str:
         """The User-Agent header, "" if there is none."""
-        return tolerant(KSR.kx.gete_ua, "ua")
+        try:
+            text = KSR.kx.gete_ua()
+        except UnicodeDecodeError:
+            return readable("ua")
+        return text.replace("\0", "�") if "\0" in text else text
 
     @property
     def uri(self) -> str:
@@ -112,14 +169,6 @@ class Request(Message):
     def has_uri_user(self) -> bool:
         """False for ``sip:example.org``: a request to the server itself, or an address too short to route."""
         return KSR.corex.has_ruri_user() > 0
-
-    @property
-    def from_user(self) -> str:
-        """The user in the From URI, who claims to call or to register.
-
-        It is a claim: only :meth:`check_credentials` proves it.
-        """
-        return tolerant(KSR.kx.gete_fuser, "fU")
 
     @property
     def from_domain(self) -> str:
@@ -147,12 +196,21 @@ class Request(Message):
     @property
     def is_for_us(self) -> bool:
         """Is the request-URI one of our addresses or domains, at one of our ports?"""
-        return own_uri.is_request_uri_own()
+        try:
+            uri = KSR.kx.get_ruri() or ""
+        except UnicodeDecodeError:
+            return own_uri.is_request_uri_own()
+        own = self._own_places.get(uri)
+        return own if own is not None else self._own_places.find(uri, own_uri.is_request_uri_own)
 
     @property
     def is_from_us(self) -> bool:
         """Does the From URI claim one of our domains?"""
-        return own_uri.is_from_uri_own()
+        try:
+            uri = KSR.kx.get_furi() or ""
+        except UnicodeDecodeError:
+            return own_uri.is_from_host_own()
+        return self._own_places.find(uri, own_uri.is_text_own)
 
     @property
     def is_looped(self) -> bool:
@@ -180,14 +238,18 @@ class Request(Message):
         return KSR.sanity.sanity_check(checks, uri_checks) > 0
 
     def floods(self) -> bool:
-        """Is the source above the rate of module pike?"""
-        return KSR.pike.pike_check_req() < 0
+        """Is the source above the rate of module pike, or in the table ``ipban``? Counts the request."""
+        # One call instead of two; the name is always the same, so Kamailio remembers one.
+        return not KSR.pv.is_null("$sht(ipban=>$si)") or KSR.pike.pike_check_req() < 0
 
     # -- transaction and dialog ------------------------------------------------------------------------------------
 
-    def is_being_processed(self) -> bool:
-        """Is another process handling this very request at the moment? True for a fast retransmission."""
-        return KSR.tmx.t_precheck_trans() > 0
+    def is_retransmission(self) -> bool:
+        """Have we had this very request already, or is another process at it? Repeats the last reply, if any."""
+        if KSR.tmx.t_precheck_trans() > 0:
+            KSR.tm.t_check_trans()
+            return True
+        return KSR.tm.t_check_trans() == 0
 
     def match_transaction(self) -> Transaction:
         """Find the transaction: of a retransmission, of the INVITE that a CANCEL is for, or of an ACK to a failure."""
@@ -226,10 +288,16 @@ class Request(Message):
 
     def check_credentials(self, realm: str) -> Credentials:
         """Check the digest against the subscriber table; the user must also be the one in From (To for REGISTER)."""
-        code = KSR.auth_db.auth_check(realm, SUBSCRIBER_TABLE, 1)
-        if code > 0:
-            return Credentials.GOOD
-        return Credentials.WRONG if int(code) in _WRONG_CODES else Credentials.NONE
+        return _CREDENTIALS.get(KSR.auth_db.auth_check(realm, SUBSCRIBER_TABLE, 1), NO_CREDENTIALS)
+
+    def has_password(self, realm: str, secret: str, *, is_clear: bool) -> bool:
+        """Does the digest prove this password, or that of this HA1, and is its user the one in From (REGISTER: To)?"""
+        return KSR.auth.pv_auth_check(realm, secret, 0 if is_clear else PASSWORD_IS_HA1, CHECK_USER) > 0
+
+    @property
+    def proved_secret(self) -> str:
+        """HA1, with WITH_CLEARTEXT the password, as :meth:`check_credentials` read it (WITH_AUTH_CACHE)."""
+        return str(KSR.pv.gete("$avp(kemi_secret)"))
 
     def challenge(self, realm: str, *, qop: bool = True) -> None:
         """Answer 401 (REGISTER) or 407 with a fresh nonce (RFC 3261, sections 22.2 and 22.3).
@@ -238,6 +306,16 @@ class Request(Message):
         """
         KSR.auth.auth_challenge(realm, QOP_AUTH if qop else 0)
         self.taken = True
+
+    @property
+    def has_logged_in(self) -> bool:
+        """Has anyone logged in from this very address and port lately (table ``authok``)?"""
+        return not KSR.pv.is_null("$sht(authok=>$si:$sp)")
+
+    @property
+    def noted_login(self) -> str | int | None:
+        """What the table ``authok`` says of this source address and port with the user in From."""
+        return KSR.pv.get("$sht(authok=>$si:$sp|$fU)")
 
     def remove_credentials(self) -> None:
         """Take our Proxy-Authorization off before anyone else sees it."""
@@ -255,17 +333,25 @@ class Request(Message):
 
     def save_contacts(self) -> bool:
         """Carry out a REGISTER and answer it; False if it could not (RFC 3261, section 10.3)."""
-        self._forget_error()
-        saved = KSR.registrar.save(LOCATION_TABLE, 0) > 0
-        self.taken = self.taken or saved
-        return saved
+        if KSR.registrar.save(LOCATION_TABLE, 0) > 0:
+            self.taken = True
+            return True
+        return False
 
-    def look_up(self) -> Lookup:
-        """Put the registered contacts into the request-URI and the branches."""
-        code = KSR.registrar.lookup(LOCATION_TABLE)
-        if code > 0:
-            return Lookup.FOUND
-        return Lookup.METHOD_NOT_ALLOWED if code == -2 else Lookup.NOT_FOUND
+    def keep_contacts(self) -> bool:
+        """As :meth:`save_contacts`, but content with memory where the database fails (usrloc's db_mode 1)."""
+        # usrloc changes memory first. What it could not write then it still holds to be changed, and its timer writes
+        # it. The second time it takes the contact for one that this very request has renewed already, and asks the
+        # database nothing; for any error but the database's it gives the same answer again.
+        save = KSR.registrar.save
+        if (
+            save(LOCATION_TABLE, SAVE_SILENTLY) > 0
+            or save(LOCATION_TABLE, SAVE_SILENTLY | SAVE_IN_MEMORY) > 0
+        ):
+            self.taken = True
+            KSR.registrar.reg_send_reply()
+            return True
+        return self.save_contacts()
 
     def look_up_speed_dial(self) -> bool:
         """Replace the user's short number by what table speed_dial says; False if it says nothing."""
@@ -306,12 +392,17 @@ class Request(Message):
 
     def mark_source_nated(self) -> None:
         """Remember for the whole transaction that the caller is behind a NAT."""
-        KSR.setflag(Flag.NATED_SOURCE)
+        KSR.setflag(_NATED_SOURCE)
+        self._nated = True
 
-    def account(self, *flags: Flag) -> None:
+    @property
+    def source_is_nated(self) -> bool:
+        """Was the caller found behind a NAT? Kept for the whole transaction, so replies know it too."""
+        return self._nated or KSR.isflagset(_NATED_SOURCE)
+
+    def account(self, flag: Flag) -> None:
         """Have module acc log this transaction."""
-        for flag in flags:
-            KSR.setflag(flag)
+        KSR.setflag(flag)
 
     def set_uri(self, uri: str) -> None:
         """Send the request to another address."""
@@ -326,14 +417,16 @@ class Request(Message):
     def reply(self, reply: Reply) -> None:
         """Send a final answer, within the transaction if there is one."""
         if reply.stateful:
-            self.create_transaction()
-        self.reply_as_is(reply)
+            KSR.tm.t_newtran()
+        KSR.sl.send_reply(reply.code, reply.reason)
+        self.taken = True
 
     def reply_as_is(self, reply: Reply) -> None:
         """Send a final answer without creating a transaction for it."""
         KSR.sl.send_reply(reply.code, reply.reason)
         self.taken = True
 
+    @seldom
     def reply_error(self) -> None:
         """Answer with the code of the last error inside Kamailio, 500 if there was none.
 
@@ -349,14 +442,9 @@ class Request(Message):
             self._native.call_function("send_reply_error" if is_new else "sl_reply_error")
         self.taken = True
 
-    def _forget_error(self) -> None:
-        """Let :meth:`reply_error` know only of errors from here on, and not of a URI that some rule could not read."""
-        if self._native is not None:
-            # Any function of the configuration language will do: Kamailio forgets the last error before each.
-            self._native.call_function("has_totag")
-
     def relay(self) -> bool:
         """Forward now; False if no branch could be sent."""
         # Set first: a branch callback that raises inside t_relay() must not lead to a second answer.
         self.taken = True
+        self.refusal: Reply | None = None
         return KSR.tm.t_relay() >= 0

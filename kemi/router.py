@@ -17,14 +17,14 @@ from kemi.flags import Flag
 from kemi.outcome import Transaction
 from kemi.reply import IncomingReply
 from kemi.request import Request
+from kemi.rule import Rule as Rule
+from kemi.rule import only
 from kemi.settings import Settings
-from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Drop, Relay, Reply, Verdict
+from kemi.verdict import ABSORB, DROP, RELAY, Absorb, Relay, Reply, Verdict
 
-Rule = Callable[[Request], Verdict | None]
-
-SCANNER = Drop("scanner")
 RETRANSMISSION = Absorb("retransmission")
 TOO_MANY_HOPS = Reply(483, "Too Many Hops")
+NO_CALLBACKS = (False, False, False)
 NO_MEDIA_RELAY = Reply(503, "No media relay")
 BLOCKED = Reply(404, "Not found")
 
@@ -36,27 +36,35 @@ REPLY_URI_CHECKS = 6
 class Router:
     """The stock configuration's decisions. Made once per load; rules must keep nothing about one request in it."""
 
+    #: What the rules take.
+    request_type: type[Request] = Request
+
     def __init__(self, settings: Settings, features: Features) -> None:
         self.settings = settings
         self.features = features
         self.bans = Bans(settings.auth.ban)
-        self._is_scanner = screen.scanner_matcher(settings.screen.scanners)
-        self._nat_tests = settings.nat.bits
+        self._agents = screen.Agents(settings.screen.scanners)
+        self._nat_tests = nat.Tests(settings.nat)
+        self._max_forwards = settings.screen.max_forwards
         engine = media.rtpengine if features.rtpengine else media.rtpproxy
         self._engine = engine(always=features.relay_always)
-        # UPDATE is U, PRACK is E, REFER is F in Kamailio's is_method_in().
-        prack = "E" if settings.media.prack else ""
-        refer = "F" if features.record_route_refer else ""
-        self._branch_methods = "IBSU" + prack
-        self._reply_methods = "ISU" + prack
-        self._dialog_forming = "IS" + refer
-        self._dialog_forming_in_dialog = "N" + refer
+        prack = {"PRACK"} if settings.media.prack else set()
+        refer = {"REFER"} if features.record_route_refer else set()
+        self._branch_methods = frozenset({"INVITE", "BYE", "SUBSCRIBE", "UPDATE"} | prack)
+        self._reply_methods = frozenset({"INVITE", "SUBSCRIBE", "UPDATE"} | prack)
+        self._dialog_forming = frozenset({"INVITE", "SUBSCRIBE"} | refer)
+        self._dialog_forming_in_dialog = frozenset({"NOTIFY"} | refer)
+
+    def count_media(self, count: Callable[[int], None]) -> None:
+        """Have `count` called with each code that the media relay gives (WITH_METRICS)."""
+        self._engine = self._engine.counted(count)
 
     def start(self, rank: int) -> None:
         """Called once in every Kamailio process before its first message, and after a reload.
 
-        The place for what must not cross a fork: database connections, sockets, threads. ``rank`` is above 0 for
-        workers, 0 for the main process, below 0 for timers and the like. Raising stops the start (or the reload).
+        The place for what must not cross a fork: database connections, sockets. ``rank`` is above 0 for workers, 0 for
+        the main process, below 0 for timers and the like. Raising stops the start (or the reload). A thread is of
+        little use, it runs only while the process is busy with Python code: see :mod:`kemi.queues`.
         """
 
     def rules(self) -> tuple[Rule, ...]:
@@ -93,38 +101,48 @@ class Router:
         request.answer_symmetrically()
         return None
 
+    @only(where="antiflood")
     def screen_floods(self, request: Request) -> Verdict | None:
-        """Drop requests from an address that sends too many (WITH_ANTIFLOOD)."""
-        return screen.refuse_flood(request, self.bans) if self.features.antiflood else None
+        """Drop requests from an address that sends too many (WITH_ANTIFLOOD).
+
+        Who has logged in from the same address and port is neither dropped nor counted: behind one NAT address there
+        may be an attacker and an office full of phones, and their calls shall not silence the next who comes.
+        """
+        # An edge knows whom its registrars have let in.
+        if (self.features.auth or self.features.edge) and request.has_logged_in:
+            return None
+        return screen.refuse_flood(request) if request.floods() else None
 
     def screen_scanners(self, request: Request) -> Verdict | None:
         """Drop requests of attack tools by their User-Agent. Any answer would tell them that somebody is here."""
-        return SCANNER if self._is_scanner(request.user_agent) else None
+        return screen.SCANNER if self._agents[request.user_agent] else None
 
     def limit_hops(self, request: Request) -> Verdict | None:
         """483 when Max-Forwards has run out (RFC 3261, section 16.3)."""
-        return None if request.spend_hop(self.settings.screen.max_forwards) else TOO_MANY_HOPS
+        return None if request.spend_hop(self._max_forwards) else TOO_MANY_HOPS
 
+    @only("OPTIONS")
     def answer_keepalive(self, request: Request) -> Verdict | None:
         """200 for OPTIONS to the server itself."""
         return screen.answer_keepalive(request)
 
     def screen_malformed(self, request: Request) -> Verdict | None:
         """400 for what module sanity finds wrong."""
+        if request.is_sane(screen.REQUEST_CHECKS, screen.URI_CHECKS):
+            return None
         return screen.refuse_malformed(request)
 
+    @only(where="nat")
     def find_nat(self, request: Request) -> Verdict | None:
         """Find out whether the caller is behind a NAT, and remember where it really is (WITH_NAT)."""
-        if self.features.nat:
-            nat.detect(request, self._nat_tests)
+        nat.detect(request, self._nat_tests)
         return None
 
     # -- transactions and dialogs
 
+    @only("CANCEL")
     def cancel(self, request: Request) -> Verdict | None:
         """A CANCEL follows its INVITE (RFC 3261, section 16.10); one without an INVITE goes nowhere."""
-        if not request.is_cancel:
-            return None
         if self.features.dialog_statistics:
             request.update_dialog()
         return RELAY if request.match_transaction() is Transaction.MATCHED else ABSORB
@@ -133,10 +151,7 @@ class Router:
         """A request that we have already, or are working on in another process, needs nothing more."""
         if request.is_ack:
             return None
-        if request.is_being_processed():
-            request.match_transaction()  # repeats the last reply, if there was one
-            return RETRANSMISSION
-        return RETRANSMISSION if request.match_transaction() is Transaction.RETRANSMISSION else None
+        return RETRANSMISSION if request.is_retransmission() else None
 
     def in_dialog(self, request: Request) -> Verdict | None:
         """Requests with a To-tag follow the recorded route."""
@@ -155,16 +170,15 @@ class Router:
 
     # -- initial requests
 
+    @only(where="auth")
     def authenticate(self, request: Request) -> Verdict | None:
         """Challenge REGISTER and callers who claim to be ours (WITH_AUTH), but no trusted address (WITH_IPAUTH)."""
-        if not self.features.auth:
-            return None
-        return auth.authenticate(
-            request, self.bans, qop=self.settings.auth.qop, ip_auth=self.features.ip_auth
-        )
+        return auth.authenticate(request, self.bans, qop=self.settings.auth.qop, features=self.features)
 
     def refuse_strangers(self, request: Request) -> Verdict | None:
         """403 for requests from strangers to strangers, 404 for strangers who ask after our users."""
+        if not self.features.auth and request.is_for_us:
+            return None
         return auth.refuse_strangers(
             request,
             with_auth=self.features.auth,
@@ -175,7 +189,7 @@ class Router:
     def record_route(self, request: Request) -> Verdict | None:
         """Take away routes that the caller wrote, stay in the path of the dialog, account for calls."""
         request.remove_routes()
-        if request.is_method_in(self._dialog_forming):
+        if request.method in self._dialog_forming:
             request.record_route()
         if request.is_invite:
             request.account(Flag.ACCOUNT)
@@ -185,43 +199,50 @@ class Router:
         """A request to a domain that is not ours goes there."""
         return None if request.is_for_us else location.to_foreign_domain(request)
 
+    @only("PUBLISH", "SUBSCRIBE")
     def presence(self, request: Request) -> Verdict | None:
         """PUBLISH and SUBSCRIBE: to the presence server (WITH_PRESENCE), 404 without one."""
-        if not (request.is_publish or request.is_subscribe):
-            return None
         if presence.asks_for_messages(request):
             return self._to_voicemail(request) or presence.NO_VOICEMAIL
         if self.features.presence:
             return presence.serve(request, rebuild=self.features.rebuild_message)
         return presence.refuse(request)
 
+    @only("REGISTER")
     def register(self, request: Request) -> Verdict | None:
         """Store where a phone is."""
-        return registrar.register(request, self.features.options_keepalive) if request.is_register else None
+        return registrar.register(
+            request,
+            self.features.options_keepalive,
+            memory_will_do=self.features.database_may_fail,
+        )
 
     def refuse_incomplete_address(self, request: Request) -> Verdict | None:
         """484 for a request to nobody."""
         return None if request.has_uri_user else location.ADDRESS_INCOMPLETE
 
+    @only("INVITE", where="dialog_statistics")
     def count_dialog(self, request: Request) -> Verdict | None:
         """Statistics of calls, where Kamailio has them (module dlgs)."""
-        if self.features.dialog_statistics and request.is_invite:
-            request.count_dialog()
+        request.count_dialog()
         return None
 
+    @only(where="pstn")
     def to_pstn(self, request: Request) -> Verdict | None:
         """Telephone numbers go to the gateway (WITH_PSTN)."""
-        return gateway.to_pstn(request) if self.features.pstn else None
+        return gateway.to_pstn(request)
 
+    @only(where="speed_dial")
     def expand_speed_dial(self, request: Request) -> Verdict | None:
         """A caller's own short numbers (WITH_SPEEDDIAL)."""
-        if self.features.speed_dial and location.is_short_number(request) and request.look_up_speed_dial():
+        if location.is_short_number(request) and request.look_up_speed_dial():
             return self.to_foreign_domain(request)
         return None
 
+    @only(where="alias_db")
     def resolve_alias(self, request: Request) -> Verdict | None:
         """Other names of our users (WITH_ALIASDB)."""
-        if self.features.alias_db and request.look_up_alias():
+        if request.look_up_alias():
             return self.to_foreign_domain(request)
         return None
 
@@ -229,10 +250,7 @@ class Router:
         """Relay to the callee's phones; to voicemail (WITH_VOICEMAIL) or 404 if there are none."""
         if self.features.voicemail:
             request.remember_called_user(request.uri_user)
-        verdict = location.to_registered_contacts(request)
-        if isinstance(verdict, Reply):
-            return self._to_voicemail(request) or verdict
-        return verdict
+        return location.to_registered_contacts(request, self._to_voicemail)
 
     def _to_voicemail(self, request: Request) -> Verdict | None:
         if not self.features.voicemail:
@@ -247,8 +265,8 @@ class Router:
         A callback that is not armed costs nothing.
         """
         return (
-            request.is_method_in(self._branch_methods),
-            request.is_method_in(self._reply_methods),
+            request.method in self._branch_methods,
+            request.method in self._reply_methods,
             request.is_invite,
         )
 
@@ -259,6 +277,15 @@ class Router:
         relayed = media.relay_request(branch, self._engine)
         if not relayed and branch.may_offer_media and self.settings.media.unavailable == "reject":
             branch.refuse(NO_MEDIA_RELAY)
+
+    def record(self, message: Branch | IncomingReply) -> bool:
+        """Have the media relay write what the sender of this message says to its recording folder.
+
+        For :meth:`on_branch` (the caller) and :meth:`on_reply` (the callee), after ``super()`` has told the relay of
+        the call. Rtpengine records both sides for either. False if that could not be asked; the relay must have a
+        folder for it (``kemi relay --record-dir``), and the call must pass through it (WITH_RTPRELAY).
+        """
+        return self._engine.record(message)
 
     def on_acknowledge(self, request: Request) -> None:
         """An ACK just before it is sent along its dialog's route.
@@ -279,6 +306,13 @@ class Router:
         if self.features.nat and reply.is_success_or_progress:
             media.relay_reply(reply, self._engine)
 
+    def try_elsewhere(self, _failure: Failure) -> Relay | None:
+        """A call has failed that its caller did not cancel: RELAY tries the request-URI set here, None lets it fail.
+
+        To be overridden: other carriers, the next phone of a group (serial forking, RFC 3261, section 16.7).
+        """
+        return None
+
     def on_failure(self, failure: Failure) -> Reply | Relay | None:
         """No branch succeeded: end the relay's session, hide some answers, try voicemail (MANAGE_FAILURE).
 
@@ -288,6 +322,8 @@ class Router:
             media.release(failure, self._engine, keep_dialogs=self.settings.media.keep_on_failed_reinvite)
         if failure.is_cancelled:
             return None
+        if (elsewhere := self.try_elsewhere(failure)) is not None:
+            return elsewhere
         if self.features.block_redirects and failure.has_status("3[0-9][0-9]"):
             return BLOCKED
         if self.features.block_challenges and failure.has_status("401|407"):
@@ -297,6 +333,6 @@ class Router:
         return voicemail.instead_of_failure(failure, once=self.settings.voicemail.once)
 
     def on_event(self, name: str, http_request: http.HttpRequest) -> None:
-        """An event_route of a module whose ``event_callback`` is "ksr_event", such as ``dispatcher:dst-down``."""
+        """An event_route that kamailio.cfg hands to the callback "ksr_event", such as ``dispatcher:dst-down``."""
         if name == http.EVENT and self.features.json_rpc:
             http.serve(http_request)

@@ -47,8 +47,10 @@ def doc(default: Any, text: str, **limits: int) -> Any:
 class LogSettings:
     """What is logged beside errors."""
 
-    decisions: bool = doc(
-        True, "One line per request: Call-ID, method, request-URI, deciding rule, verdict (level INFO)."
+    decisions: Literal["refused", "all", "none"] = doc(
+        "refused",
+        "Requests that get a line: Call-ID, method, request-URI, deciding rule, verdict (level INFO). `refused`: those "
+        "answered 400 or above, or dropped, but for floods and scanners.",
     )
 
 
@@ -82,7 +84,9 @@ class BanSettings:
     window: int = doc(300, "Seconds over which failures are counted.", minimum=1)
     duration: int = doc(300, "Seconds that a ban lasts.", minimum=1)
     remember: int = doc(
-        7200, "Seconds that a login exempts its address and user from bans caused by others.", minimum=1
+        7200,
+        "Seconds, at least, that a login exempts its address and user from bans caused by others.",
+        minimum=1,
     )
 
     @property
@@ -142,6 +146,31 @@ class VoicemailSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Numbers for Prometheus (`WITH_METRICS`)."""
+
+    allow: tuple[str, ...] = doc(
+        ("127.0.0.1", "::1"),
+        "With `WITH_METRICS`: addresses and networks that may ask for `/metrics` on the SIP ports.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Who belongs to a cluster (`WITH_EDGE`, `WITH_CLUSTER`); the same on all its servers."""
+
+    edges: tuple[str, ...] = doc((), "Addresses of the edges, which registrars hear, and nobody else.")
+    registrars: tuple[str, ...] = doc(
+        (), "Addresses of the registrars: edges follow their Path, and they share contacts with each other."
+    )
+    patience: int = doc(
+        2000,
+        "Milliseconds that an edge waits for a registrar's first reply to REGISTER or INVITE before it asks another.",
+        minimum=500,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server."""
 
@@ -150,7 +179,8 @@ class Settings:
     )
     router: str = doc(
         "kemi.router:Router",
-        "Class that decides, as module:Class; the module is looked for beside the settings file first.",
+        "Class that decides, as module:Class; the module is looked for beside the settings file first. "
+        "With `WITH_EDGE` the default is `kemi.edge:Edge`, with `WITH_CLUSTER` `kemi.clustered:Registrar`.",
     )
     log: LogSettings = field(default_factory=LogSettings)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
@@ -158,6 +188,8 @@ class Settings:
     nat: NatSettings = field(default_factory=NatSettings)
     media: MediaSettings = field(default_factory=MediaSettings)
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
 def profile(name: str) -> Settings:
@@ -167,7 +199,7 @@ def profile(name: str) -> Settings:
         settings = replace(
             settings,
             profile="stock",
-            log=LogSettings(decisions=False),
+            log=LogSettings(decisions="none"),
             screen=ScreenSettings(hide_users=False),
             auth=AuthSettings(qop=False, ban=BanSettings(failures_per_source=0, failures_per_user=0)),
             nat=NatSettings(tests=("contact", "via_source", "source_port")),

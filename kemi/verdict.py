@@ -6,7 +6,7 @@ A rule returns one of these verdicts, or None for "no opinion"; the first verdic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,13 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Say nothing at all. For scanners and floods, and for ACKs that belong to nothing."""
+    """Say nothing at all. For scanners and floods, and for ACKs that belong to nothing.
+
+    ``quiet``: no line in the log either (but with ``log.decisions: all``), for what attackers send by the thousand.
+    """
 
     why: str = ""
+    quiet: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"drop ({self.why})" if self.why else "drop"
@@ -55,6 +59,14 @@ class Absorb:
 
 
 Verdict = Reply | Relay | Drop | Absorb
+
+
+def is_refusal(verdict: Verdict) -> bool:
+    """Does it end a request in a way that somebody may ask about?"""
+    return (
+        verdict.code >= 400 if isinstance(verdict, Reply) else isinstance(verdict, Drop) and not verdict.quiet
+    )
+
 
 RELAY = Relay()
 DROP = Drop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kemi.bans import BANNED, FAILURES
+from kemi.bans import BANNED, FAILURES, LOGINS
 from kemi.settings import AuthSettings, BanSettings, Settings, profile
 from kemi.testing.builders import invite, register, request
 from kemi.testing.fake_auth import authorize
@@ -13,7 +13,9 @@ from kemi.testing.message import Message
 from tests.unit.serving import MakeServer, Server
 
 LIMITS = Settings(
-    auth=AuthSettings(ban=BanSettings(failures_per_source=4, failures_per_user=3, window=60, duration=90))
+    auth=AuthSettings(
+        ban=BanSettings(failures_per_source=4, failures_per_user=3, window=60, duration=90, remember=100)
+    )
 )
 OFFICE, CAFE = "192.0.2.10", "198.51.100.77"
 
@@ -181,6 +183,44 @@ def test_the_victim_goes_on_from_where_it_logged_in(server: Server) -> None:
     assert _login(server, "alice", "correct horse", (OFFICE, 50000)) is None
 
 
+NOTED = (f"{OFFICE}|alice", f"{OFFICE}:40001|alice", f"{OFFICE}:40001")
+
+
+def test_a_login_is_noted_for_what_is_promised_and_the_time_until_it_is_noted_anew(
+    server: Server, ksr: FakeKSR
+) -> None:
+    _login(server, "alice", "correct horse", (OFFICE, 40001))
+    assert set(ksr.htables[LOGINS]) == set(NOTED)
+    assert {ksr.htable_expires[LOGINS, key] for key in NOTED} == {150}
+
+
+def test_a_phone_that_refreshes_its_registration_is_read_once_and_not_written(
+    server: Server, ksr: FakeKSR
+) -> None:
+    _login(server, "alice", "correct horse", (OFFICE, 40001))
+    ksr.calls.clear()
+    assert _login(server, "alice", "correct horse", (OFFICE, 40001)) == 200
+    assert not [call.name for call in ksr.calls if call.name.startswith("htable.")]
+    assert ksr.called("pv.get").count(("$sht(authok=>$si:$sp|$fU)",)) == 1
+
+
+def test_a_login_is_noted_anew_in_time(server: Server, ksr: FakeKSR) -> None:
+    _login(server, "alice", "correct horse", (OFFICE, 40001))
+    noted = dict(ksr.htables[LOGINS])
+    ksr.htables[LOGINS] = dict.fromkeys(NOTED, 1)
+    _login(server, "alice", "a guess", (OFFICE, 40001))
+    assert set(ksr.htables[LOGINS].values()) == {1}, "a guess is no login"
+    _login(server, "alice", "correct horse", (OFFICE, 40001))
+    for key in NOTED:
+        assert int(ksr.htables[LOGINS][key]) >= int(noted[key])
+
+
+def test_a_call_proves_a_password_but_no_place(server: Server, ksr: FakeKSR) -> None:
+    assert server.receive(authorize(invite("bob"), "alice", "correct horse")) is None
+    assert len(ksr.relayed) == 1
+    assert not ksr.htables[LOGINS]
+
+
 def test_a_long_name_does_not_fill_shared_memory(server: Server, ksr: FakeKSR) -> None:
     server.receive(authorize(register("a" * 5000), "a" * 5000, "guess"))
     assert set(ksr.htables[FAILURES]) == {OFFICE, "@" + "a" * 64}
@@ -225,11 +265,14 @@ def test_a_flood_is_dropped_and_its_address_remembered(flooded: Server, ksr: Fak
     assert flooded.receive(request("OPTIONS", "sip:example.com")) is None
 
 
-def test_a_flood_does_not_silence_who_has_logged_in(flooded: Server, ksr: FakeKSR) -> None:
+def test_a_flood_does_not_silence_who_has_logged_in(make_server: MakeServer, ksr: FakeKSR) -> None:
+    ksr.answer("pike.pike_check_req", -1)
+    server = make_server("WITH_AUTH", "WITH_ANTIFLOOD")
     ksr.htables["authok"][f"{OFFICE}:5060"] = 1
-    answer = flooded.receive(request("OPTIONS", "sip:example.com"))
+    answer = server.receive(request("OPTIONS", "sip:example.com"))
     assert answer is not None
     assert answer.code == 200
+    assert "pike.pike_check_req" not in {call.name for call in ksr.calls}
 
 
 def test_our_own_packets_are_no_flood(flooded: Server) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import py_compile
 import sys
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +17,8 @@ from kemi.testing.ksr import FakeKSR
 from tests.unit.serving import HTABLES
 
 BOOT = Path(__file__).parents[2] / "kemi" / "boot" / "kemi_boot.py"
+
+UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 GOOD = "from kemi.router import Router\nclass Routes(Router):\n    number = {number}\n"
 
@@ -30,6 +35,7 @@ def folder(tmp_path: Path, ksr: FakeKSR) -> Iterator[Path]:
     sys.modules.update(modules)
     sys.path[:] = path
     sys.dont_write_bytecode = writes
+    gc.unfreeze()
 
 
 def _load() -> ModuleType:
@@ -106,6 +112,35 @@ def test_helpers_beside_the_routes_are_loaded_again(folder: Path) -> None:
     assert _number(boot.mod_init()) == 1
     (folder / "own_helper.py").write_text("NUMBER = 2\n")
     assert _number(_reload(boot)) == 2
+
+
+def test_a_stale_pyc_hides_no_edit_of_the_routes(folder: Path) -> None:
+    routes = folder / "own_routes.py"
+    routes.write_text(GOOD.format(number=1))
+    stale = Path(importlib.util.cache_from_source(str(routes)))
+    py_compile.compile(str(routes), str(stale), invalidation_mode=UNCHECKED)
+    routes.write_text(GOOD.format(number=2))
+    assert stale.exists()
+    assert _number(_load().mod_init()) == 2
+
+
+def test_what_is_installed_is_read_from_its_pyc(folder: Path) -> None:
+    (folder / "own_routes.py").write_text("import colorsys\n" + GOOD.format(number=1))
+    sys.modules.pop("colorsys", None)
+    boot = _load()
+    boot.mod_init()
+    assert type(sys.modules["colorsys"].__loader__) is SourceFileLoader
+    assert type(sys.modules["own_routes"].__loader__) is boot._Compiled
+
+
+def test_what_is_loaded_before_the_fork_is_left_alone_by_collections(folder: Path) -> None:
+    (folder / "own_routes.py").write_text(GOOD.format(number=1))
+    boot = _load()
+    boot.mod_init()
+    assert gc.get_freeze_count() > 1000
+    # A reload frees the load before the last: nothing may stay frozen then.
+    _reload(boot)
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_mistake_at_the_start_stops_it(folder: Path, ksr: FakeKSR) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import pytest
 
@@ -155,7 +156,7 @@ class FailsOnce(Router):
         return super().answer_symmetrically(request)
 
 
-def test_each_decision_is_logged(make_server: MakeServer, ksr: FakeKSR) -> None:
+def test_a_refusal_is_logged(make_server: MakeServer, ksr: FakeKSR) -> None:
     call = invite("nobody")
     make_server().receive(call)
     (line,) = [line.text for line in ksr.log if line.level == "info"]
@@ -165,9 +166,25 @@ def test_each_decision_is_logged(make_server: MakeServer, ksr: FakeKSR) -> None:
     )
 
 
-def test_decisions_are_not_logged_when_switched_off(make_server: MakeServer, ksr: FakeKSR) -> None:
-    make_server(settings=Settings(log=LogSettings(decisions=False))).receive(invite("nobody"))
-    assert not [line for line in ksr.log if line.level == "info"]
+@pytest.mark.parametrize(
+    ("decisions", "names"),
+    {
+        "refused": ["nobody"],
+        "all": ["sip:example.com answer_keepalive: 200", "drop (scanner)", "nobody"],
+        "none": [],
+    }.items(),
+)
+def test_what_is_logged(
+    make_server: MakeServer, ksr: FakeKSR, decisions: Literal["refused", "all", "none"], names: list[str]
+) -> None:
+    server = make_server(settings=Settings(log=LogSettings(decisions=decisions)))
+    server.receive(request("OPTIONS", "sip:example.com"))
+    server.receive(request("OPTIONS", "sip:100@example.com").with_header("User-Agent", "friendly-scanner"))
+    server.receive(invite("nobody"))
+    lines = [line.text for line in ksr.log if line.level == "info"]
+    assert len(lines) == len(names)
+    for name, line in zip(names, lines, strict=True):
+        assert name in line
 
 
 HOSTILE = ["caf\udce9", "nul\0nul", "\udcff\udcfe" * 1000]

@@ -183,7 +183,7 @@ def test_a_failed_reply_leaves_the_relay_to_the_failure_callback(server: Server,
     call = invite("bob")
     server.receive(call)
     server.receive_reply(reply(486, call, source=BOBS_HOLE))
-    assert ksr.media == [("offer", "cor")]
+    assert ksr.media == [("offer", "cor"), ("delete", "cor")]  # once, and not twice
 
 
 def test_a_failed_call_releases_the_relay(server: Server, ksr: FakeKSR) -> None:
