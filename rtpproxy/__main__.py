@@ -20,13 +20,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 READY_SECONDS = 5.0
 STOP_SECONDS = 10.0
+NUDGE_SECONDS = 5.0
+RTP_HEADER = bytes([0x80]) + bytes(11)  # RFC 3550, section 5.1, and no sound
 LOG_LEVELS = {"debug": "DBUG", "info": "INFO", "warning": "WARN", "error": "ERR", "critical": "CRIT"}
 
 
@@ -178,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="auto|none|PATH",
         help="auto: an rtpproxy found on the PATH, else PyPI's rtp.io; none: rtp.io (default: %(default)s)",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="start nothing; ask the relay that runs at --control whether it answers (exit status 0 or 1)",
+    )
     return parser
 
 
@@ -262,6 +269,52 @@ def _say_ready(options: argparse.Namespace, engine: str) -> None:
     sys.stdout.flush()
 
 
+class _PortKeeper:
+    """Frees the ports of sessions that ended without media.
+
+    RTPProxy 3.2 closes the sockets of sessions that timed out when it next receives a media packet. On a relay whose
+    calls carry none, all ports would be taken in the end, for good: no call gets a session, so no packet ever comes.
+    """
+
+    def __init__(self, control: Control, media_address: str, ports: tuple[int, int]) -> None:
+        self._control = control
+        self._media_address = media_address.split("/")[0]
+        self._ports = ports
+        self._seen = (0, 0)
+
+    def free(self) -> None:
+        """If sessions ended and no packet came since the last time, see that one comes."""
+        with contextlib.suppress(OSError, ValueError):
+            packets, created, ended = self._counts()
+            if (packets, ended) != self._seen and packets == self._seen[0]:
+                self._nudge(idle=created == ended)
+                packets, created, ended = self._counts()
+            self._seen = packets, ended
+
+    def _counts(self) -> list[int]:
+        return [int(text) for text in self._ask("G npkts_rcvd nsess_created nsess_destroyed").split()]
+
+    def _nudge(self, idle: bool) -> None:
+        call = f"launcher-{os.getpid()}-{time.monotonic_ns()}"
+        modifiers = "6" if _is_ipv6(self._media_address) else ""
+        port = self._ask(f"U{modifiers} {call} {self._media_address} 9 launcher").partition(" ")[0]
+        if port.isdigit() and port != "0":
+            self._send([int(port)])
+            self._ask(f"D {call} launcher")
+        elif idle:
+            # No port is left for a session, but neither is there a call that a packet of ours could disturb.
+            self._send(range(self._ports[0], self._ports[1] + 1))
+
+    def _send(self, ports: Iterable[int]) -> None:
+        family = socket.AF_INET6 if _is_ipv6(self._media_address) else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as datagram:
+            for port in ports:
+                datagram.sendto(RTP_HEADER, (self._media_address, port))
+
+    def _ask(self, command: str) -> str:
+        return self._control.ask(command, timeout=1)
+
+
 def _run_library(options: argparse.Namespace) -> int:
     try:
         from rtp.io import rtpproxy  # type: ignore[import-untyped]
@@ -280,7 +333,9 @@ def _run_library(options: argparse.Namespace) -> int:
     try:
         _wait_ready(options.control[0], still_running=lambda: True)
         _say_ready(options, f"rtp.io {version}")
-        signal.sigwait(stop_signals)
+        ports = _PortKeeper(options.control[0], options.media_address, options.ports)
+        while not signal.sigtimedwait(stop_signals, NUDGE_SECONDS):
+            ports.free()
     finally:
         del relay  # ends every session and frees its ports
     return 0
@@ -313,6 +368,16 @@ def _unblock(signals: set[signal.Signals]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
+def _check_answers(control: Control) -> int:
+    try:
+        version = control.ask("V", timeout=1)
+    except OSError as error:
+        sys.stderr.write(f"rtpproxy: error: no answer to the V command on {control.text}: {error}\n")
+        return 1
+    sys.stdout.write(f"rtpproxy: {control.text} answers, protocol {version}\n")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the relay until SIGTERM or SIGINT; 0 after a clean stop, 1 if it died, 2 if it could not start."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -320,6 +385,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(given[:end])
     options.extra = given[end + 1 :]
     options.control = options.control or [Control.parse("udp:127.0.0.1:7722")]
+    if options.check:
+        return _check_answers(options.control[0])
     # Four descriptors a call: the usual soft limit of 1024 would end at 250 calls.
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))

@@ -1,0 +1,64 @@
+"""The schema step, which every start runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compose.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def served_afterwards(stack: Stack) -> Iterator[None]:
+    yield
+    stack.make("up")
+
+
+def test_a_second_start_finds_all_tables_there(stack: Stack) -> None:
+    stack.compose("restart", "kamailio")
+    log = stack.wait_for_log("kamailio", "all tables are there")
+    assert "created" in log  # by the first start
+    assert "mysql://kamailio:***@database:3306/kamailio" in log
+    stack.wait_healthy("kamailio")
+
+
+def test_another_schema_version_is_named_and_nothing_is_dropped(stack: Stack) -> None:
+    ((version,),) = stack.sql("SELECT table_version FROM version WHERE table_name = 'location'")
+    tables = stack.sql("SHOW TABLES")
+    users = stack.sql("SELECT COUNT(*) FROM subscriber")
+    stack.sql("UPDATE version SET table_version = 1 WHERE table_name = 'location'")
+    stack.compose("restart", "kamailio")
+    expected = f"table location: the installed Kamailio expects version {version}, found version 1"
+    stack.wait_for_log("kamailio", expected)
+    assert stack.sql("SHOW TABLES") == tables
+    assert stack.sql("SELECT COUNT(*) FROM subscriber") == users
+    stack.sql(f"UPDATE version SET table_version = {version} WHERE table_name = 'location'")
+    stack.wait_healthy("kamailio")
+
+
+def test_a_table_that_is_missing_is_made_at_the_next_start(stack: Stack) -> None:
+    stack.sql("DROP TABLE speed_dial")
+    stack.compose("restart", "kamailio")
+    stack.wait_for_log("kamailio", "created speed_dial")
+    stack.wait_healthy("kamailio")
+
+
+def test_a_database_that_is_not_ready_is_waited_for_and_named(stack: Stack) -> None:
+    stack.compose("stop", "kamailio", "database")
+    # Without compose, which would start the database first.
+    stack.engine.output(["docker", "start", stack.container("kamailio")])
+    stack.wait_for_log("kamailio", "waiting for the database: mysql://kamailio:***@database:3306/kamailio")
+    stack.engine.output(["docker", "start", stack.container("database")])
+    stack.wait_healthy("kamailio")
+
+
+def test_a_password_that_the_database_refuses_is_named(stack: Stack) -> None:
+    right = stack.env["DB_PASSWORD"]
+    stack.compose("stop", "kamailio")
+    secret = stack.folder / "var/secrets/db_password"
+    secret.unlink()
+    secret.write_text("wrong")
+    stack.engine.output(["docker", "start", stack.container("kamailio")])
+    stack.wait_for_log("kamailio", "Access denied for user 'kamailio'")
+    assert stack.env["DB_PASSWORD"] == right
