@@ -1,0 +1,197 @@
+"""What is checked together: Python files, a settings file, a kamailio.cfg."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from kemi.check import cfg as cfg_file
+from kemi.check import modules, source
+from kemi.check.cfg import Cfg
+from kemi.check.finding import Finding
+from kemi.check.scopes import Function
+from kemi.check.source import Source
+from kemi.check.target import Target
+
+SETTINGS = "kemi.yaml"
+CFG = "kamailio.cfg"
+BOOT = "kemi_boot.py"
+
+
+class NothingToCheckError(Exception):
+    """A path that is not there, or is nothing that can be checked. The text says which and what was expected."""
+
+
+@dataclass
+class Project:
+    """The files under check and how they belong together."""
+
+    target: Target
+    defines: Sequence[str] = ()
+    sources: dict[Path, Source] = field(default_factory=dict)
+    settings: Path | None = None
+    settings_name: str = ""
+    cfg: Cfg | None = None
+    #: Mistakes found while reading.
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def served_by_kemi(self) -> bool:
+        """Are the callbacks kemi's, and the Python files rules for it?"""
+        script = self.cfg.script if self.cfg else None
+        if self.settings is not None or (script and Path(script.args[2]).name == BOOT):
+            return True
+        return self.entry is None and any(modules.router_classes(each) for each in self.sources.values())
+
+    @property
+    def entry(self) -> Source | None:
+        """The file that app_python3 loads: the one that kamailio.cfg names, else the one with a mod_init()."""
+        script = self.cfg.script if self.cfg else None
+        if script is not None:
+            wanted = Path(script.args[2]).name
+            return next((each for path, each in self.sources.items() if path.name == wanted), None)
+        alone = (each for path, each in self.sources.items() if not (path.parent / "__init__.py").exists())
+        return next((each for each in alone if each.top_function("mod_init")), None)
+
+    def folders(self, of: Source) -> list[str]:
+        """Where Python looks for modules of the user's own."""
+        folder = of.path.parent
+        while (folder / "__init__.py").exists():
+            folder = folder.parent
+        found = [folder, *([self.settings.parent] if self.settings else [])]
+        return [str(path) for path in dict.fromkeys(found)]
+
+    def router_setting(self) -> tuple[str, str, int, int] | None:
+        """Module, class, line and column of the setting `router`, if the settings file has one."""
+        if self.settings is None:
+            return None
+        try:
+            root = yaml.compose(self.settings.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            return None
+        for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+            if key.value == "router" and isinstance(value, yaml.ScalarNode):
+                module, _, name = value.value.partition(":")
+                return module, name, value.start_mark.line + 1, value.start_mark.column + 1
+        return None
+
+
+def load(paths: Iterable[Path], target: Target, defines: Sequence[str] = ()) -> Project:
+    """Read the files, and what they lead to: the script of a cfg, the rules of settings, modules beside them.
+
+    Raises NothingToCheckError for a path that does not exist or holds nothing that can be checked.
+    """
+    project = Project(target, tuple(defines))
+    for path in list(_expand(paths)):
+        name = str(path)
+        try:
+            if path.suffix == ".py":
+                _add_python(project, path, name)
+            elif path.suffix in (".yaml", ".yml"):
+                _require_first(project.settings_name, name)
+                project.settings, project.settings_name = _absolute(path), name
+                path.read_bytes()
+            else:
+                _require_first(project.cfg.name if project.cfg else "", name)
+                project.cfg = cfg_file.read(_absolute(path), name, target, defines)
+                project.findings += project.cfg.findings
+        except OSError as problem:
+            raise NothingToCheckError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+    _follow_cfg(project)
+    _follow_settings(project)
+    return project
+
+
+def _expand(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            if path.suffix not in (".py", ".yaml", ".yml", ".cfg"):
+                raise NothingToCheckError(
+                    f"{path}: expected a .py, .yaml or .cfg file, or a folder with some"
+                )
+            yield path
+            continue
+        found = [path / name for name in (SETTINGS, CFG) if (path / name).is_file()]
+        if path / SETTINGS not in found:
+            found += sorted(path.glob("*.py"))
+        if not found:
+            raise NothingToCheckError(
+                f"{path}: expected {SETTINGS}, {CFG} or Python files in this folder, found none"
+            )
+        yield from found
+
+
+def _absolute(path: Path) -> Path:
+    """Where a file is, symbolic links left as they are: Python looks for modules beside the link."""
+    return Path(os.path.abspath(path))
+
+
+def _require_first(before: str, name: str) -> None:
+    if before:
+        found = f"expected one file of its kind, found {before} too"
+        raise NothingToCheckError(f"{name}: {found}; check one server at a time")
+
+
+def _add_python(project: Project, path: Path, name: str) -> None:
+    found = _absolute(path)
+    if found in project.sources:
+        return
+    read = source.read(found, name)
+    if isinstance(read, Finding):
+        project.findings.append(read)
+        return
+    project.sources[found] = read
+    for neighbour in _neighbours(read):
+        shown = Path(name).parent / neighbour.relative_to(found.parent)
+        _add_python(project, neighbour, str(shown))
+
+
+def _neighbours(importing: Source) -> Iterator[Path]:
+    """Files of the user's own, in the same folder or below, that a file imports."""
+    folder = importing.path.parent
+    for node in ast.walk(importing.tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level <= 1:
+            module = node.module or ""
+            names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
+        for name in filter(None, names):
+            place = folder.joinpath(*name.split("."))
+            for path in (place.with_suffix(".py"), place / "__init__.py"):
+                if path.is_file() and not (folder / "__init__.py").exists():
+                    yield path
+
+
+def _follow_cfg(project: Project) -> None:
+    if project.cfg is None:
+        return
+    script = project.cfg.script
+    if script is not None:
+        path = Path(script.args[2])
+        known = {each.name for each in project.sources}
+        if path.name != BOOT and path.name not in known and path.is_file():
+            _add_python(project, path, str(path))
+    settings = project.cfg.defines.get("KEMI_SETTINGS", "").strip('"')
+    if project.settings is None and settings and Path(settings).is_file():
+        project.settings, project.settings_name = _absolute(Path(settings)), settings
+
+
+def _follow_settings(project: Project) -> None:
+    router = project.router_setting()
+    if router is None or project.settings is None:
+        return
+    path = project.settings.parent.joinpath(*router[0].split(".")).with_suffix(".py")
+    if path.is_file():
+        shown = Path(project.settings_name).parent / path.relative_to(project.settings.parent)
+        _add_python(project, path, str(shown))
+
+
+def methods(cls: ast.ClassDef) -> dict[str, Function]:
+    """The methods that a class defines itself."""
+    return {node.name: node for node in cls.body if isinstance(node, Function)}

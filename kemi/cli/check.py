@@ -1,0 +1,68 @@
+"""`kemi check`: mistakes in routes, settings and kamailio.cfg, before Kamailio finds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kemi.check import Finding, NothingToCheckError
+from kemi.check import check as find
+from kemi.stubs.exports import versions
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--kamailio",
+    type=click.Choice(versions()),
+    help="Version to check for. Default: the installed one.",
+)
+@click.option("-A", "--define", "defines", multiple=True, metavar="NAME[=VALUE]", help="As for kamailio -A.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(paths: tuple[Path, ...], kamailio: str | None, defines: tuple[str, ...], form: str) -> None:
+    """Find mistakes in routes (.py), settings (.yaml) and kamailio.cfg (.cfg) without running anything.
+
+    PATHS are files, or folders with kemi.yaml, kamailio.cfg or Python files; without any, the current folder. Any
+    Python script for KEMI will do. Each code is explained in docs/checks.md; a comment `# kemi: ignore[K702]` silences
+    it for its line.
+
+    Exit code 0: no errors (warnings at most); 1: errors; 2: nothing could be checked.
+    """
+    try:
+        found = find(paths or (Path(),), kamailio=kamailio, defines=defines)
+    except NothingToCheckError as problem:
+        raise click.UsageError(str(problem)) from None
+    errors = [finding for finding in found if finding.severity == "error"]
+    if form == "json":
+        click.echo(json.dumps([finding.as_json() for finding in found], indent=2))
+    else:
+        for finding in found:
+            click.echo(finding.as_text())
+        click.echo(_summary(found, errors))
+    raise SystemExit(1 if errors else 0)
+
+
+def require_correct(settings: Path, refusal: str, kamailio: str | None = None) -> None:
+    """Print what is wrong with settings and the routes that they name. Raises ClickException(refusal) for errors."""
+    try:
+        found = find([settings], kamailio=kamailio)
+    except NothingToCheckError as problem:
+        click.echo(f"not checked: {problem}", err=True)
+        return
+    for finding in found:
+        click.echo(finding.as_text(), err=True)
+    if any(finding.severity == "error" for finding in found):
+        raise click.ClickException(refusal)
+
+
+def _summary(found: list[Finding], errors: list[Finding]) -> str:
+    if not found:
+        return "No mistakes found."
+    warnings = len(found) - len(errors)
+    return f"{_count(len(errors), 'error')}, {_count(warnings, 'warning')}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

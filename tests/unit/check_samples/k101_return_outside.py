@@ -1,0 +1,4 @@
+import KSR
+
+KSR.info("loaded\n")
+return 1  # expect: K101

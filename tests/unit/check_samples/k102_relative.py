@@ -1,0 +1,3 @@
+from .helpers import allowed  # expect: K102
+
+print(allowed)

@@ -1,0 +1,2 @@
+def is_premium(number):
+    return number.startswith("0900")

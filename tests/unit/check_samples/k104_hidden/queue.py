@@ -1,0 +1,3 @@
+"""Calls that wait for an agent."""
+
+WAITING = 30

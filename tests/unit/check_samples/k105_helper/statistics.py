@@ -1,0 +1,2 @@
+def count_call(reply):
+    pass

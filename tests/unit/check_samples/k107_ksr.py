@@ -1,0 +1,2 @@
+def route():
+    KSR.sl.send_reply(200, "OK")  # expect: K107

@@ -1,0 +1,31 @@
+import KSR
+
+
+def mod_init():
+    return Handler()
+
+
+class Handler:
+    def child_init(self, rank):
+        return 0
+
+    def ksr_request_route(self, msg):
+        if KSR.siputils.has_totag() > 0:
+            KSR.tm.t_on_branch("ksr_branch")
+            KSR.tm.t_on_failure("ksr_failure")  # expect: K201
+            KSR.tm.t_relay()
+        else:
+            KSR.sl.send_reply(404, "Not here")
+        return 1
+
+    def ksr_branch(self, msg):
+        return 1
+
+    def ksr_failure(self, msg):
+        return 1
+
+    def ksr_reply_route(self, msg):
+        return 1
+
+    def ksr_ended(self, msg, event):
+        return 1

@@ -1,0 +1,5 @@
+from kemi import router
+
+
+class Routes(router.Router):
+    pass

@@ -1,0 +1,217 @@
+"""`kemi check` finds every planted mistake at its line, and nothing else anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kemi.check import Finding, NothingToCheckError, check
+from kemi.check.codes import CODES
+from kemi.cli.check import check as command
+from kemi.stubs.exports import versions
+
+ROOT = Path(__file__).parents[2]
+# A sample is a file or a folder; each line with a mistake says which: `# expect: K401`.
+SAMPLES = Path(__file__).with_name("check_samples")
+CORRECT = SAMPLES / "correct"
+_EXPECTED = re.compile(r"# expect: (K\d+)")
+OLDEST = "5.6"
+
+samples = sorted(path for path in SAMPLES.iterdir() if path != CORRECT and path.name != "__pycache__")
+corrects = sorted(path for path in CORRECT.iterdir() if path.name != "__pycache__")
+
+
+def _files(sample: Path) -> list[Path]:
+    return [sample] if sample.is_file() else sorted(path for path in sample.iterdir() if path.is_file())
+
+
+def _expected(sample: Path) -> list[tuple[str, int, str]]:
+    return [
+        (str(path), number, code)
+        for path in _files(sample)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for code in _EXPECTED.findall(line)
+    ]
+
+
+def _found(findings: list[Finding]) -> list[tuple[str, int, str]]:
+    return [(finding.file, finding.line, finding.code) for finding in findings]
+
+
+@pytest.mark.parametrize("sample", samples, ids=lambda path: path.name)
+def test_planted_mistakes_are_found_at_their_line_and_nothing_else(sample: Path) -> None:
+    found = check(_files(sample), kamailio=OLDEST)
+    assert sorted(_found(found)) == sorted(_expected(sample)), "\n".join(each.as_text() for each in found)
+    assert _expected(sample)
+
+
+def test_every_code_has_a_sample() -> None:
+    assert {code for sample in samples for _, _, code in _expected(sample)} == set(CODES)
+
+
+@pytest.mark.parametrize("kamailio", versions())
+@pytest.mark.parametrize("sample", corrects, ids=lambda path: path.name)
+def test_correct_scripts_are_left_alone(sample: Path, kamailio: str) -> None:
+    assert check(_files(sample), kamailio=kamailio) == []
+
+
+def test_every_code_is_documented_and_nothing_else() -> None:
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### (K\d+): (.*)$", text, re.MULTILINE) == [(c, CODES[c].title) for c in CODES]
+
+
+@pytest.mark.parametrize("kamailio", ["5.6", "6.0", "6.1"])
+def test_nothing_is_wrong_with_our_own_files(kamailio: str) -> None:
+    assert check(sorted((ROOT / "kemi").glob("*.py")), kamailio=kamailio) == []
+    for settings in sorted((ROOT / "examples").rglob("*.yaml")):
+        assert check([settings, ROOT / "kamailio.cfg"], kamailio=kamailio) == []
+    assert check(sorted((ROOT / "examples").rglob("*.py")), kamailio=kamailio) == []
+    assert check([ROOT / "routes", ROOT / "kamailio.cfg"], kamailio=kamailio) == []
+
+
+@pytest.mark.parametrize(
+    "define", ["WITH_NAT", "WITH_AUTH", "WITH_PRESENCE", "WITH_RTPENGINE", "WITH_JSONRPC"]
+)
+def test_our_configuration_is_right_with_each_define(define: str) -> None:
+    defines = ["WITH_NAT", "WITH_ANTIFLOOD", define]
+    assert check([ROOT / "kamailio.cfg"], kamailio=OLDEST, defines=defines) == []
+
+
+# Pages that show mistakes: what kemi check says of those of the tutorial, its own test compares.
+WITH_MISTAKES = {"checks.md", "tutorial.md"}
+
+
+def _snippets() -> list[tuple[str, str]]:
+    """The Python in the documentation, but for fragments of a class."""
+    found = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        texts = re.findall(
+            r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
+        for number, text in enumerate(texts):
+            lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+            if page.name not in WITH_MISTAKES and lines and not lines[0].startswith(" "):
+                found.append((f"{page.stem}_{number}.py", text))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), _snippets(), ids=[name for name, _ in _snippets()])
+def test_nothing_is_wrong_with_code_in_the_documentation(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    # A snippet may import what another one on its page defines.
+    found = [each for each in check([tmp_path / name], kamailio=OLDEST) if each.code != "K102"]
+    assert found == [], "\n".join(each.as_text() for each in found)
+
+
+@pytest.mark.parametrize(("kamailio", "count"), [("5.6", 0), ("5.7", 1), ("6.1", 1)])
+def test_what_a_later_kamailio_brings_is_allowed_there(tmp_path: Path, kamailio: str, count: int) -> None:
+    sample = tmp_path / "challenge.py"
+    sample.write_text("import KSR\n\n\ndef ask():\n    KSR.auth.www_challenge('example.com', 0)\n")
+    codes = [each.code for each in check([sample], kamailio=kamailio)]
+    assert codes == ["K302"][count:]
+
+
+def test_from_5_8_on_a_callback_may_be_missing_or_return_nothing() -> None:
+    assert check([SAMPLES / "k202_onsend.py"], kamailio="5.8") == []
+    assert check([SAMPLES / "k404_result.py"], kamailio="6.1") == []
+
+
+def test_defines_say_which_modules_are_loaded() -> None:
+    sample = _files(SAMPLES / "k303_define")
+    assert [each.severity for each in check(sample, kamailio=OLDEST)] == ["warning"]
+    assert check(sample, kamailio=OLDEST, defines=["WITH_NAT"]) == []
+    assert [each.severity for each in check(sample, kamailio=OLDEST, defines=["WITH_AUTH"])] == ["error"]
+
+
+def test_the_script_and_settings_that_a_cfg_names_are_checked_too(tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "k301_unknown.py", tmp_path / "routes.py")
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.write_text(
+        f'loadmodule "app_python3.so"\nmodparam("app_python3", "load", "{tmp_path}/routes.py")\ncfgengine "python"\n'
+        'loadmodule "sl.so"\nloadmodule "tm.so"\n'
+    )
+    found = check([cfg], kamailio=OLDEST)
+    assert [each.code for each in found if each.file.endswith("routes.py")] == [
+        "K205",
+        "K301",
+        "K301",
+        "K301",
+    ]
+
+
+def test_the_text_says_where_what_why_and_how_to_mend_it() -> None:
+    run = CliRunner().invoke(command, [str(SAMPLES / "k305_type.py"), "--kamailio", "5.6"])
+    assert run.exit_code == 1
+    place, why, fix = run.output.splitlines()[:3]
+    assert place.endswith(
+        'k305_type.py:7:23: K305 KSR.sl.send_reply(): argument 1: expected a number, found "200"'
+    )
+    assert why.startswith("    why: up to Kamailio 5.6 the call raises")
+    assert fix.startswith("    fix: KSR.sl.send_reply(")
+    assert run.output.splitlines()[-1] == "4 errors, 0 warnings."
+
+
+def test_json_has_the_same(tmp_path: Path) -> None:
+    run = CliRunner().invoke(
+        command, [str(SAMPLES / "k702_blocking.py"), "--kamailio", "5.6", "--format", "json"]
+    )
+    assert run.exit_code == 0  # warnings only
+    found = json.loads(run.output)
+    assert [(each["line"], each["code"], each["severity"]) for each in found] == [
+        (17, "K702", "warning"),
+        (29, "K702", "warning"),
+    ]
+    assert set(found[0]) == {"file", "line", "column", "code", "what", "why", "fix", "severity"}
+
+
+def test_without_arguments_the_current_folder_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES / "k601_settings")
+    run = CliRunner().invoke(command, [])
+    assert run.exit_code == 1
+    assert run.output.startswith("kemi.yaml:3:1: K601 nat.tests: unknown test 'contcat'\n")
+    assert "fix: did you mean 'contact'?" in run.output
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "nowhere.yaml", "nowhere.cfg", "notes.txt", "empty"])
+def test_what_cannot_be_checked_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    run = CliRunner().invoke(command, [str(tmp_path / name)])
+    assert run.exit_code == 2
+    assert name in run.output
+    with pytest.raises(NothingToCheckError, match=re.escape(name)):
+        check([tmp_path / name])
+
+
+def test_one_server_is_checked_at_a_time(tmp_path: Path) -> None:
+    settings = [SAMPLES / "k601_settings" / "kemi.yaml", SAMPLES / "k601_yaml" / "kemi.yaml"]
+    with pytest.raises(NothingToCheckError, match=r"found .*k601_settings/kemi\.yaml too"):
+        check(settings)
+
+
+def test_modules_are_looked_for_beside_a_link(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "routes.py").symlink_to(SAMPLES / "k103_neighbour" / "routes.py")
+    assert [each.code for each in check([tmp_path / "site" / "routes.py"])] == ["K102"]
+    (tmp_path / "site" / "numbers_of_ours.py").write_text("is_free = is_premium = None\n")
+    assert check([tmp_path / "site" / "routes.py"]) == []
+
+
+def test_an_unknown_version_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"expected a Kamailio version out of 5\.6, .*, found '4\.4'"):
+        check([SAMPLES / "k305_type.py"], kamailio="4.4")
+    assert CliRunner().invoke(command, ["--kamailio", "4.4", str(SAMPLES)]).exit_code == 2
+
+
+def test_nothing_of_what_is_checked_runs(tmp_path: Path) -> None:
+    proof = tmp_path / "it_ran"
+    (tmp_path / "helpers.py").write_text(f"open({str(proof)!r}, 'w').close()\nNAME = 1\n")
+    (tmp_path / "routes.py").write_text(
+        f"import KSR\nfrom helpers import NAME\nopen({str(proof)!r}, 'w').close()\n"
+    )
+    assert check([tmp_path / "routes.py"]) == []
+    assert not proof.exists()
