@@ -1,0 +1,1 @@
+"""What more of it costs: workers, registered contacts, calls through the relay, messages."""
