@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kemi.testing.exports import is_family, known_in
+from kemi.stubs.exports import is_family, known_in
 
 if TYPE_CHECKING:
     from kemi.testing.ksr import FakeKSR

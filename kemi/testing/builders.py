@@ -15,6 +15,9 @@ SERVER = "203.0.113.1"
 PUBLIC = "192.0.2.10"
 PRIVATE = "192.168.1.10"
 NAT_PORT = 40000
+#: Where whoever is called answers from, and what such a phone calls itself behind a NAT.
+CALLEE = "198.51.100.20"
+PRIVATE_CALLEE = "192.168.7.20"
 
 _numbers = itertools.count(1)
 
@@ -34,8 +37,9 @@ def request(
     body: str = "",
     headers: dict[str, str] | None = None,
 ) -> Message:
-    """A request as a phone sends it; `from_` and `to` are users of example.com or whole URIs."""
+    """A request as a phone sends it; `uri`, `from_` and `to` are users of example.com or whole URIs."""
     number = next(_numbers)
+    uri = sip_uri(uri)
     host = PRIVATE if nated else PUBLIC
     sender = sip_uri(from_)
     message = Message(method, uri, source=(PUBLIC, NAT_PORT if nated else 5060), destination=(SERVER, 5060))
@@ -60,8 +64,8 @@ def request(
 
 
 def sip_uri(user: str) -> str:
-    """`alice` is short for sip:alice@example.com; a whole URI stays as it is."""
-    return user if user.startswith(("sip:", "sips:")) else f"sip:{user}@{DOMAIN}"
+    """`alice` is short for sip:alice@example.com; a whole URI, or a path of HTTP, stays as it is."""
+    return user if ":" in user or user.startswith("/") else f"sip:{user}@{DOMAIN}"
 
 
 def sdp(address: str = PUBLIC, port: int = 4000) -> str:
@@ -72,10 +76,17 @@ def sdp(address: str = PUBLIC, port: int = 4000) -> str:
     )
 
 
-def invite(to: str = "bob", *, from_: str = "alice", nated: bool = False, with_sdp: bool = True) -> Message:
+def invite(
+    to: str = "bob",
+    *,
+    from_: str = "alice",
+    nated: bool = False,
+    with_sdp: bool = True,
+    headers: dict[str, str] | None = None,
+) -> Message:
     """An INVITE that opens a dialog, with an offer unless ``with_sdp=False``."""
     body = sdp(PRIVATE if nated else PUBLIC) if with_sdp else ""
-    return request("INVITE", sip_uri(to), from_=from_, nated=nated, body=body)
+    return request("INVITE", to, from_=from_, nated=nated, body=body, headers=headers)
 
 
 def register(
@@ -88,7 +99,7 @@ def register(
 
 def in_dialog(
     method: str,
-    uri: str = "sip:bob@198.51.100.20:5060",
+    uri: str = f"sip:bob@{CALLEE}:5060",
     *,
     route: str = f"<sip:{SERVER};lr;ftag=from-1>",
     nated: bool = False,
@@ -102,9 +113,39 @@ def in_dialog(
     )
 
 
-def bye(uri: str = "sip:bob@198.51.100.20:5060", *, route: str = f"<sip:{SERVER};lr;ftag=from-1>") -> Message:
+def bye(uri: str = f"sip:bob@{CALLEE}:5060", *, route: str = f"<sip:{SERVER};lr;ftag=from-1>") -> Message:
     """A BYE from the caller."""
     return in_dialog("BYE", uri, route=route)
+
+
+def within(
+    invite_: Message, answer: Message, method: str, *, by_callee: bool = False, cseq: int = 2, body: str = ""
+) -> Message:
+    """A request within the dialog of an INVITE and its 200, both as our server passed them on.
+
+    It goes to the other side's Contact along the route that was recorded (RFC 3261, section 12.2.1.1). Its `source` is
+    alice's public address: set another one where that is wrong.
+    """
+    caller, callee = invite_.header("From") or "", answer.header("To") or ""
+    other = invite_ if by_callee else answer
+    routes = invite_.header_values("Record-Route")
+    message = request(
+        method,
+        str(other.address("Contact") or ""),
+        cseq=cseq,
+        call_id=invite_.header("Call-ID") or "",
+        body=body,
+        headers={"Route": ", ".join(routes if by_callee else reversed(routes))} if routes else None,
+    )
+    sides = {"From": callee, "To": caller} if by_callee else {"From": caller, "To": callee}
+    host, port, _ = message.via
+    real = CALLEE if by_callee else invite_.via[0]
+    for place, (name, value) in enumerate(message.headers):
+        if name in sides:
+            message.headers[place] = (name, sides[name])
+        if name == "Via":
+            message.headers[place] = (name, value.replace(f"{host}:{port}", f"{real}:5060"))
+    return message
 
 
 def cancel(of: Message) -> Message:
@@ -122,9 +163,9 @@ def reply(
     of: Message | None = None,
     *,
     reason: str = "",
-    contact: str = "<sip:bob@198.51.100.20:5060>",
+    contact: str = f"<sip:bob@{CALLEE}:5060>",
     body: str = "",
-    source: tuple[str, int] = ("198.51.100.20", 5060),
+    source: tuple[str, int] = (CALLEE, 5060),
 ) -> Message:
     """The reply of the called phone, as it reaches the server: our Via on top of the caller's."""
     request_ = of or invite()

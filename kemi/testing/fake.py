@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kemi.testing.exports import Export
+    from kemi.stubs.exports import Export
     from kemi.testing.ksr import FakeKSR
     from kemi.testing.state import Handling
 
@@ -44,6 +44,7 @@ def families() -> dict[str, Callable[[FakeKSR], Any]]:
         fake_headers,
         fake_htable,
         fake_media,
+        fake_mqueue,
         fake_nat,
         fake_pv,
         fake_registrar,
@@ -61,12 +62,14 @@ def families() -> dict[str, Callable[[FakeKSR], Any]]:
         "htable": fake_htable.Htable,
         "kx": fake_pv.Kx,
         "maxfwd": fake_checks.Maxfwd,
+        "mqueue": fake_mqueue.Mqueue,
         "nathelper": fake_nat.Nathelper,
         "pike": fake_checks.Pike,
         "pv": fake_pv.Pv,
         "pvx": fake_pv.Pvx,
         "registrar": fake_registrar.Registrar,
         "rr": fake_routes.Rr,
+        "rtpengine": fake_media.Rtpengine,
         "rtpproxy": fake_media.Rtpproxy,
         "sanity": fake_checks.Sanity,
         "siputils": fake_checks.Siputils,

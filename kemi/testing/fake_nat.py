@@ -57,7 +57,7 @@ class Nathelper(Family):
 
     def set_contact_alias(self) -> int:
         contact = self.now.message.header("Contact")
-        if contact is None or contact.strip() == "*" or self.now.contact_rewritten:
+        if contact is None or Uri.find(address_uri(contact)) is None or self.now.contact_rewritten:
             return NO
         host, port = self.now.message.source
         uri = address_uri(contact)
@@ -66,6 +66,12 @@ class Nathelper(Family):
         return self._rewrite_contact(contact, changed)
 
     def add_contact_alias(self) -> int:
+        if self.now.message.header("Contact") is None:
+            return 2
+        if self.now.contact_rewritten:
+            raise ValueError(
+                "KSR.nathelper.add_contact_alias: the server would write a second alias; call it once"
+            )
         return self.set_contact_alias()
 
     def handle_ruri_alias(self) -> int:
@@ -90,9 +96,9 @@ class Nathelper(Family):
 
     def fix_nated_contact(self) -> int:
         contact = self.now.message.header("Contact")
-        if contact is None or self.now.contact_rewritten:
+        old = Uri.find(address_uri(contact)) if contact else None
+        if contact is None or old is None or self.now.contact_rewritten:
             return NO
-        old = Uri.parse(address_uri(contact))
         host, port = self.now.message.source
         changed = contact.replace(str(old), str(Uri(old.scheme, old.user, host, port, old.params)))
         return self._rewrite_contact(contact, changed)

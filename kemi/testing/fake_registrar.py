@@ -11,6 +11,7 @@ from kemi.testing.uri import Uri, address_param, address_uri, addresses
 INSERTED, UPDATED, DELETED, FETCHED = 1, 2, 3, 4
 DEFAULT_EXPIRES = 3600
 METHOD_NOT_ALLOWED = -2
+SILENTLY = 2  # a flag of save()
 
 
 class Registrar(Family):
@@ -25,13 +26,19 @@ class Registrar(Family):
             return NO
         values = [address for value in message.header_values("Contact") for address in addresses(value)]
         if any(value != "*" and Uri.find(address_uri(value)) is None for value in values):
+            self.now.error = (400, "Bad Request")
             return NO
         result = self._store(user.user, values)
-        if not flags & 2:
-            rows = self.ksr.location.get(user.user, [])
-            self.now.reply_headers.extend(_contact_header(row) for row in rows)
-            send(self, 200, "OK", stateful=self.now.transaction is not None)
+        if not flags & SILENTLY:
+            self.reg_send_reply()
         return result
+
+    def reg_send_reply(self) -> int:
+        user = self.now.message.address("To")
+        rows = self.ksr.location.get(user.user, []) if user else []
+        self.now.reply_headers.extend(_contact_header(row) for row in rows)
+        send(self, 200, "OK", stateful=self.now.transaction is not None)
+        return YES
 
     def _store(self, user: str, values: list[str]) -> int:
         if not values:

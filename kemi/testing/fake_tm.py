@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 
+from kemi.testing.differences import code_in
 from kemi.testing.fake import NO, YES, Family, code
 from kemi.testing.fake_replies import send
 from kemi.testing.state import Branch, Relay, Transaction
@@ -103,12 +104,30 @@ class Tm(Family):
             raise ValueError("KSR.tm.t_relay: a reply cannot be relayed, Kamailio forwards it by itself")
         if self.now.transaction and self.now.transaction.relayed:
             return NO
+        if self.now.message.method == "CANCEL" and self._invite() is not None:
+            return self._cancel()
         self.t_newtran()
         sent = sum(self._send(branch) for branch in [self.now.first, *self.now.branches])
         if self.now.transaction and sent:
             self.now.transaction.relayed, self.now.transaction.failure = True, 0
             self.ksr.pending.append(self.now)
         return YES if sent else NO_BRANCH
+
+    def _cancel(self) -> int:
+        """A CANCEL is answered here, and one of our own follows each branch of its INVITE (RFC 3261, section 16.10)."""
+        now = self.now
+        self.t_newtran()
+        send(self, 200, "canceling", stateful=True)
+        for sent in list(self.ksr.relayed):
+            message = sent.message
+            same = message.header("Call-ID") == now.message.header("Call-ID")
+            if message.method == "INVITE" and same:
+                cancel = copy.deepcopy(now.outgoing)
+                cancel.uri = message.uri
+                self.ksr.relayed.append(
+                    Relay(cancel, sent.destination, sent.flags, sent.branch_flags, on_reply="", on_failure="")
+                )
+        return YES
 
     def _send(self, branch: Branch) -> bool:
         """Run the branch callback and record the branch; False if the callback dropped it."""
@@ -139,8 +158,8 @@ class Tm(Family):
         if now.record_routed:
             host, port = now.message.destination
             where = host if port == 5060 else f"{host}:{port}"
-            ftag = now.message.tag("From") or ""
-            route = f"<sip:{where};lr;ftag={ftag}{now.record_route_params}>"
+            ftag = f";ftag={now.message.tag('From') or ''}" if self.ksr.append_fromtag else ""
+            route = f"<sip:{where};lr{ftag}{now.record_route_params}>"
             message.headers.insert(0, ("Record-Route", route))
         return Relay(
             message,
@@ -155,6 +174,12 @@ class Tm(Family):
 
     def t_is_canceled(self) -> int:
         return code(self.ksr.cancelled)
+
+    def t_branch_timeout(self) -> int:
+        return code(self.ksr.route == "failure" and self.ksr.timed_out)
+
+    def t_branch_replied(self) -> int:
+        return code(self.ksr.route == "failure" and self.ksr.rang)
 
     def t_check_status(self, expression: str) -> int:
         status = self._status()
@@ -187,7 +212,9 @@ class Tmx(Family):
 
     def t_precheck_trans(self) -> int:
         message = self.now.message
-        return -2 if message.is_reply or message.method in ("ACK", "CANCEL") else NO
+        if message.is_reply or message.method in ("ACK", "CANCEL"):
+            return code_in(self.ksr.version, "tmx.t_precheck_trans: ACK, CANCEL or a reply")
+        return NO
 
     def t_is_request_route(self) -> int:
         return code(self.ksr.route == "request")

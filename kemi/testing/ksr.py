@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from kemi.stubs.exports import Export, exports, families, known_in, versions
 from kemi.testing import fake
 from kemi.testing.api import Api
-from kemi.testing.exports import Export, exports, families, known_in, versions
+from kemi.testing.loaded import modules_of
 from kemi.testing.message import Message
 from kemi.testing.state import Call, Contact, Handling, LogLine, Relay, Reply, Transaction
-
-#: What the library's own kamailio.cfg loads, with everything switched on, as far as it exports functions.
-_MODULES = """
-acc alias_db app_python3 auth auth_db corex counters debugger domain htable jsonrpcs kemix kex
-maxfwd nathelper permissions pike presence presence_xml pv registrar rr rtpengine rtpproxy sanity
-siputils sl speeddial sqlops textops textopsx tls tm tmx xhttp xlog
-"""
-MODULES = frozenset(_MODULES.split())
 
 Answer = int | bool | str | None
 
@@ -26,7 +20,9 @@ Answer = int | bool | str | None
 class FakeKSR:
     """A Kamailio without network. Tests prepare and inspect it; the code under test sees `api` as ``KSR``.
 
-    `own` are our addresses ("203.0.113.1:5060") and domains ("example.com"). A request is set with `receive`;
+    `version` is the Kamailio that answers: "5.6", "6.0" or "6.1"; `modules` are loaded, those of kamailio.cfg unless
+    given; `own` are our addresses ("203.0.113.1:5060") and domains ("example.com"); `queues` their sizes by name, None
+    for any. A request is set with `receive`;
     then `replies`, `relayed`, `log`, `calls` tell what the rules did. What only the outside can decide (a flood, the
     relay) is set with `answer`. With `handler` set, ``tm.t_relay`` runs its branch callback as Kamailio does.
 
@@ -36,26 +32,35 @@ class FakeKSR:
 
     def __init__(
         self,
-        kamailio: str = "5.6",
+        version: str = "5.6",
         *,
-        modules: Iterable[str] = MODULES,
+        modules: Iterable[str] | None = None,
         defines: Mapping[str, str] | Iterable[str] = (),
         own: Iterable[str] = ("203.0.113.1:5060", "example.com"),
         htables: Iterable[str] = ("ipban", "authban", "authfail", "authok"),
+        queues: Mapping[str, int | None] | None = None,
     ) -> None:
         # What a test prepares.
-        self.kamailio = kamailio
-        self.exports = exports(kamailio)
-        self.modules = {"core", *modules}
-        #: The cfg's ``#!define``s and their values, "" for one without.
+        #: The Kamailio whose functions and answers it has: "5.6", "6.0" ...
+        self.version = version
+        self.exports = exports(version)
+        self.modules = {"core", *(modules_of(version) if modules is None else modules)}
+        #: What the cfg defines (``#!define``), and the values, "" for one without.
         self.defines = dict(defines) if isinstance(defines, Mapping) else dict.fromkeys(defines, "")
         self.own = set(own)
         self.htables: dict[str, dict[str, str | int]] = {name: {} for name in htables}
+        #: Key and value of what waits in each queue of module mqueue, and what was fetched last.
+        self.queues: dict[str, deque[tuple[str, str]]] = {
+            name: deque(maxlen=size) for name, size in (queues or {}).items()
+        }
+        self.taken: dict[str, tuple[str, str]] = {}
         #: Contacts by user, oldest first: the location table.
         self.location: dict[str, list[Contact]] = {}
         #: Passwords by user: the subscriber table. `nonces` are those that a challenge has issued.
         self.subscribers: dict[str, str] = {}
         self.nonces: set[str] = set()
+        #: modparam("rr", "append_fromtag", 1), which kamailio.cfg does not set.
+        self.append_fromtag = False
         #: The object whose callbacks ``t_on_branch`` and its sisters name.
         self.handler: object = None
         # What a test inspects, in the order it happened.
@@ -77,6 +82,8 @@ class FakeKSR:
         #: Where the script is: "request", "branch", "onreply" or "failure".
         self.route = "request"
         self.cancelled = False
+        #: Did the request that failed get no final reply in time; did it get a provisional one?
+        self.timed_out = self.rang = False
         self.api = Api(self, "")
         self._handling: Handling | None = None
         #: The requests that were relayed, as they were then.
@@ -98,8 +105,8 @@ class FakeKSR:
     def receive(self, message: Message, *, in_transaction: bool = False) -> Handling:
         """Make this the message at hand: flags, AVPs and changes of the one before are gone.
 
-        A reply comes twice: first to ``ksr_reply_route``, then, with the flags of the branch that was relayed, to the
-        callback of its transaction (``in_transaction=True``).
+        A reply comes twice: first to ``ksr_reply_route``, then, with the flags of the branch that was relayed and the
+        AVPs of its request, to the callback of its transaction (``in_transaction=True``).
         """
         self._handling = Handling.of(message)
         self.route, self.cancelled = "onreply" if message.is_reply else "request", False
@@ -109,23 +116,28 @@ class FakeKSR:
             self._handling.first.flags = set(relay.branch_flags)
             request = self._request_of(message)
             self._handling.transaction = request.transaction
+            self._handling.avps = request.avps
             self._handling.offer_managed = request.offer_managed
         return self._handling
 
-    def fail(self, status: int, *, cancelled: bool = False) -> None:
+    def fail(
+        self, status: int, *, cancelled: bool = False, timed_out: bool = False, rang: bool = False
+    ) -> None:
         """All branches of the request that was relayed last have failed: what follows is its failure callback.
 
         Raises RuntimeError if none was relayed.
         """
-        if not self.pending:
+        waiting = [each for each in self.pending if each.message.method != "CANCEL"]
+        if not waiting:
             raise RuntimeError("no transaction to fail: let the request at hand be relayed first")
-        self._handling = self.pending[-1]
+        self._handling = waiting[-1]
         # It runs once: whoever relays again sets it again.
         self._handling.callbacks.pop("failure_route", None)
         if self._handling.transaction:
             self._handling.transaction.failure = status
             self._handling.transaction.relayed = False
         self.route, self.cancelled = "failure", cancelled
+        self.timed_out, self.rang = timed_out, rang
 
     def _relay_of(self, reply: Message) -> Relay:
         for relay in reversed(self.relayed):
@@ -196,19 +208,29 @@ class FakeKSR:
         with self._noting_misuse(name):
             export = self.export(name)
             export.check_arguments(args)
+        assumed = False
         if name in self._answers:
             result = self._answers[name](*args)
         else:
             with self._noting_misuse(name):
-                family, _, function = name.rpartition(".")
-                behaviour = getattr(self._families.get(family), function, None)
+                behaviour = self._behaviour(name)
+                assumed = behaviour is None
                 result = behaviour(*args) if behaviour else fake.no(export)
         export.check_result(result)
-        self.calls.append(Call(name, args, result))
+        self.calls.append(Call(name, args, result, assumed))
         if isinstance(result, str):
             # What was not UTF-8 on the wire raises here, as it does in app_python3.
             result = result.encode("utf-8", "surrogateescape").decode("utf-8")
         return result
+
+    def computes(self, name: str) -> bool:
+        """Does the fake work out what this function gives? If not it gives "no", unless `answer` says otherwise."""
+        return self._behaviour(name) is not None
+
+    def _behaviour(self, name: str) -> Callable[..., Answer] | None:
+        family, _, function = name.rpartition(".")
+        behaviour: Callable[..., Answer] | None = getattr(self._families.get(family), function, None)
+        return behaviour
 
     @contextmanager
     def _noting_misuse(self, name: str) -> Iterator[None]:
@@ -220,18 +242,18 @@ class FakeKSR:
 
     def has_family(self, name: str) -> bool:
         """Is there a sub-module ``KSR.name``, that is: is a module loaded that exports it?"""
-        return not self.modules.isdisjoint(families(self.kamailio).get(name, ()))
+        return not self.modules.isdisjoint(families(self.version).get(name, ()))
 
     def unknown(self, name: str) -> str:
         """Why this Kamailio has no function of that name."""
-        elsewhere = [version for version in known_in(name) if version != self.kamailio]
+        elsewhere = [version for version in known_in(name) if version != self.version]
         if elsewhere:
-            newer = versions().index(elsewhere[0]) > versions().index(self.kamailio)
+            newer = versions().index(elsewhere[0]) > versions().index(self.version)
             known = f"since Kamailio {elsewhere[0]}" if newer else f"up to Kamailio {elsewhere[-1]}"
-            return f"KSR.{name} exists only {known}; this is {self.kamailio}"
+            return f"KSR.{name} exists only {known}; this is {self.version}"
         near = difflib.get_close_matches(name, self.exports, 3)
         hint = "; did you mean " + " or ".join(f"KSR.{match}" for match in near) + "?" if near else ""
-        return f"Kamailio {self.kamailio} has no KSR.{name}{hint}"
+        return f"Kamailio {self.version} has no KSR.{name}{hint}"
 
 
 def _same_request(one: Message, other: Message) -> bool:

@@ -31,7 +31,7 @@ def header_key(name: str) -> str:
     return COMPACT.get(lowered, lowered)
 
 
-@dataclass
+@dataclass(repr=False)
 class Message:
     """A request (`method` and `uri`) or a reply (`status` and `reason`; `method` is its CSeq's).
 
@@ -112,6 +112,16 @@ class Message:
         changed = copy.deepcopy(self)
         changed.headers = [pair for pair in self.headers if header_key(pair[0]) != header_key(name)]
         return changed
+
+    @property
+    def first_line(self) -> str:
+        """What it is, without the protocol's version: "INVITE sip:bob@example.com", "404 Not Found to INVITE"."""
+        return (
+            f"{self.status} {self.reason} to {self.method}" if self.is_reply else f"{self.method} {self.uri}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.first_line} from {self.source[0]}:{self.source[1]}>"
 
     def __bytes__(self) -> bytes:
         return str(self).encode("utf-8", "surrogateescape")

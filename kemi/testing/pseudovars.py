@@ -95,7 +95,9 @@ READ: dict[str, Callable[[FakeKSR], Value]] = {
     "ar": lambda ksr: credentials(ksr, "realm"),
     "cl": lambda ksr: int(ksr.now.message.header("Content-Length") or 0),
     "hu": lambda ksr: ksr.now.message.uri,
+    "route_uri": lambda ksr: str(ksr.now.top_route) if ksr.now.top_route else None,
 }
+_INNER = re.compile(r"\$[A-Za-z]+")
 KEYED = ("avp", "var", "hdr", "sht", "def", "sel")
 
 
@@ -134,7 +136,11 @@ def _keyed(ksr: FakeKSR, name: str, key: str) -> Value:
     if name == "sel":
         return ksr.custom.get(key.removeprefix("cfg_get."), "")
     table, _, entry = key.partition("=>")
-    return ksr.htables[table].get(entry)
+    return ksr.htables[table].get(_INNER.sub(lambda found: _text(read(ksr, found[0])), entry))
+
+
+def _text(value: Value) -> str:
+    return "<null>" if value is None else str(value)
 
 
 def _transform(text: str, value: Value, transformation: str) -> Value:

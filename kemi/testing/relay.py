@@ -14,11 +14,15 @@ from kemi.testing.process import LOOPBACK, Process, Running, ServerError, free_p
 
 
 class Relay(Running):
-    """One relay, as `python rtpproxy` starts it; not started until :meth:`start` or a ``with`` block."""
+    """One relay, as `python rtpproxy` starts it; not started until :meth:`start` or a ``with`` block.
 
-    def __init__(self, folder: Path, address: str = LOOPBACK) -> None:
+    With `record_dir` it writes there the calls that are to be recorded.
+    """
+
+    def __init__(self, folder: Path, address: str = LOOPBACK, *, record_dir: Path | None = None) -> None:
         super().__init__(folder)
         self.address = address
+        self.record_dir = record_dir
         self.port = free_port(address)
         self.log = folder / "relay.log"
         self._control = RelayControl(self.address, self.port)
@@ -29,7 +33,8 @@ class Relay(Running):
         return self._control.url
 
     def start(self) -> Self:
-        command = relay_command(self.control, self.address, "61000-65000")
+        record = [f"--record-dir={self.record_dir}"] if self.record_dir else []
+        command = relay_command(self.control, self.address, "61000-65000", *record)
         self._process = Process("rtpproxy", command, self.folder, self.log)
         try:
             wait_ready(self._process, self._control.answers, "an answer to the command V")

@@ -15,10 +15,12 @@ from typing import Any, Self
 
 from kemi.cli import probe, rpc
 from kemi.cli.paths import BOOT_FILE, kamailio_environment, product_file
+from kemi.testing.client import Client
 from kemi.testing.process import LOOPBACK, Process, Running, ServerError, free_port, wait_ready
+from kemi.testing.relay import Relay
 
 _ATTEMPTS = 5
-_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
+_LONGEST_SOCKET_PATH = 106  # what module jsonrpcs takes: one less than sun_path of unix(7) holds
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,14 @@ class KamailioServer(Running):
         self.port = 0
         self.domains = tuple(domains)
         self.log = folder / "kamailio.log"
+        #: The media relay that was started for it, if one was.
+        self.relay: Relay | None = None
+        self._clients: list[Client] = []
         self._environment = {**kamailio_environment(), **(environment or {})}
-        # Kamailio's default, below the folder of -Y.
-        self._rpc_socket = folder / "run" / "kamailio_rpc.sock"
-        if len(str(self._rpc_socket)) > _LONGEST_SOCKET_PATH:
-            raise ServerError(f"{self._rpc_socket}: too long for a unix socket; give a shorter folder")
+        #: Where its JSON-RPC is asked (module jsonrpcs).
+        self.rpc_socket = _rpc_socket(folder)
+        if not fits(folder):
+            raise ServerError(f"{self.rpc_socket}: too long for a unix socket; give a shorter folder")
 
     @property
     def uri(self) -> str:
@@ -111,9 +116,22 @@ class KamailioServer(Running):
             command += ["-A", f"{name}={value}" if isinstance(value, int) else f'{name}="{value}"']
         return command
 
+    def client(self, user: str = "alice", **options: str | int) -> Client:
+        """A SIP client whose messages go to this server, closed when it stops. Options as for `Client`."""
+        client = Client(self, user, **options)  # type: ignore[arg-type]
+        self._clients.append(client)
+        return client
+
+    def stop(self) -> None:
+        """End it in order, and close its clients; nothing happens if it does not run."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        super().stop()
+
     def rpc(self, method: str, *parameters: str | int) -> Any:
         """Call a method of Kamailio's JSON-RPC; raises RpcError when it answers with an error."""
-        return rpc.call(self._rpc_socket, method, *parameters)
+        return rpc.call(self.rpc_socket, method, *parameters)
 
     def reload(self) -> None:
         """Have every process load the routes anew, each at its next message."""
@@ -129,3 +147,13 @@ class KamailioServer(Running):
     def wait_for_log(self, text: str, seconds: float = 5, start: int = 0) -> str:
         """Wait until the log holds `text` after its first `start` characters; returns the log from there."""
         return self.process.wait_for_log(text, seconds, start)
+
+
+def fits(folder: Path) -> bool:
+    """Is the path of this folder short enough for the sockets of a server in it?"""
+    return len(str(_rpc_socket(folder))) <= _LONGEST_SOCKET_PATH
+
+
+def _rpc_socket(folder: Path) -> Path:
+    # Kamailio's default, below the folder of -Y.
+    return folder / "run" / "kamailio_rpc.sock"

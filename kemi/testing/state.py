@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from enum import Enum
 
 from kemi.testing.message import Message
 from kemi.testing.uri import Uri, address_uri, addresses
@@ -11,11 +12,20 @@ from kemi.testing.uri import Uri, address_uri, addresses
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a KSR function: its name after ``KSR.``, arguments and result."""
+    """One call of a KSR function: its name after ``KSR.``, arguments and result.
+
+    The result is `assumed` where the fake has no behaviour for the function and the test set no answer.
+    """
 
     name: str
     args: tuple[str | int, ...]
     result: object
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        arguments = ", ".join(str(each) if isinstance(each, Enum) else repr(each) for each in self.args)
+        assumed = " (assumed; ksr.answer() sets another)" if self.assumed else ""
+        return f"KSR.{self.name}({arguments}) -> {self.result!r}{assumed}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,8 @@ class Handling:
     dropped: bool = False
     credentials_found: bool = False
     offer_managed: bool = False
+    #: The last error inside Kamailio, as the answer that it asks for.
+    error: tuple[int, str] | None = None
 
     @classmethod
     def of(cls, message: Message) -> Handling:

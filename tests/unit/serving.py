@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kemi import features
-from kemi.handler import Handler
 from kemi.router import Router
 from kemi.settings import Settings
+from kemi.testing.fake_server import FakeServer
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from kemi.testing.state import Reply
@@ -17,29 +17,22 @@ MakeServer = Callable[..., "Server"]
 
 
 class Server:
-    """The handler with its router; ``receive`` puts one request through it."""
+    """The routes on the fake server, with their guard; ``receive`` puts one request through them."""
 
     def __init__(self, ksr: FakeKSR, settings: Settings, router: type[Router]) -> None:
         self.ksr = ksr
-        self.handler = Handler(router(settings, features.read(settings)))
-        ksr.handler = self.handler
+        self._fake = FakeServer(ksr, router(settings, features.read(settings)))
+        self.handler = self._fake.handler
 
     def receive(self, message: Message) -> Reply | None:
         """Route a request; the answer that it got, None if it was relayed or dropped."""
-        before = len(self.ksr.replies)
-        self.ksr.receive(message)
-        assert self.handler.ksr_request_route(None) == 1
-        answers = self.ksr.replies[before:]
+        answers = self._fake.handle(message, guarded=True).replies
         assert len(answers) <= 1, f"one request, {len(answers)} answers: {answers}"
         return answers[0] if answers else None
 
     def receive_reply(self, message: Message) -> None:
         """Route a reply of the callee: first outside, then within its transaction."""
-        self.ksr.receive(message)
-        assert self.handler.ksr_reply_route(None) == 1
-        if not self.ksr.dropped:
-            self.ksr.receive(message, in_transaction=True)
-            assert self.handler.ksr_on_reply(None) == 1
+        self._fake.handle(message, guarded=True)
 
     def fail(self, status: int) -> None:
         """All branches of the request at hand have failed."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import KSR
 import pytest
 
+from kemi.stubs.exports import exports
 from kemi.testing.builders import invite, reply
-from kemi.testing.exports import exports
-from kemi.testing.ksr import MODULES, FakeKSR
+from kemi.testing.ksr import FakeKSR
+from kemi.testing.loaded import MODULES
 from kemi.testing.message import Message
 from kemi.testing.plugin import checked, using
 
@@ -139,6 +140,17 @@ def test_a_fake_ends_with_its_block() -> None:
         assert KSR.is_myself("sip:two.example")
     with pytest.raises(RuntimeError):
         KSR.is_myself("sip:one.example")
+
+
+def test_a_name_kept_from_the_import_on_reaches_the_fake_of_each_test() -> None:
+    kept, family = KSR.is_myself, KSR.sl
+    with using(FakeKSR(own=["one.example"])):
+        assert kept("sip:one.example")
+    with using(FakeKSR(own=["two.example"])) as fake:
+        assert not kept("sip:one.example")
+        fake.receive(invite())
+        assert family.send_reply(404, "Not Found") == 1
+        assert [answer.code for answer in fake.replies] == [404]
 
 
 def test_what_is_outside_is_set_by_the_test(ksr: FakeKSR) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.message import Message
 from tests.server.oracle.messages import Question, Scenario
-from tests.server.oracle.server import SUBSCRIBERS, Oracle, installed_version
+from tests.server.oracle.server import SUBSCRIBERS, Oracle
 
 _MODULES = """
-app_python3 auth auth_db corex htable kemix maxfwd nathelper pike pv registrar rr rtpproxy
+app_python3 auth auth_db corex htable kemix maxfwd mqueue nathelper pike pv registrar rr rtpengine rtpproxy
 sanity siputils sl textops textopsx tm tmx usrloc
 """
 MODULES = _MODULES.split()
@@ -19,13 +19,15 @@ MODULES = _MODULES.split()
 
 def fake_of(oracle: Oracle) -> FakeKSR:
     fake = FakeKSR(
-        installed_version(),
+        oracle.version,
         modules=MODULES,
         defines={"ORACLE": "", "GREETING": '"good day"'},
         own=(f"{oracle.address}:5060", "example.com"),
         htables=("ipban",),
+        queues={"line": 2},
     )
     fake.subscribers = dict(SUBSCRIBERS)
+    fake.append_fromtag = True
     return fake
 
 

@@ -82,6 +82,8 @@ ENDINGS: dict[str, tuple[int, list[Question], list[Question], list[Question]]] =
             ("tm.t_check_status", "486|408"),
             ("tm.t_check_status", "408"),
             ("tm.t_is_canceled",),
+            ("tm.t_branch_timeout",),
+            ("tm.t_branch_replied",),
             ("tm.t_check_trans",),
             ("isflagset", 5),
             ("is_INVITE",),

@@ -2,6 +2,7 @@
 
 from tests.server.oracle.messages import BYE, INVITE, REPLY, Question, Scenario, with_sdp
 
+ENGINE: list[Question] = [("rtpengine.rtpengine_manage", "replace-origin")]
 MANAGE: list[Question] = [("rtpproxy.rtpproxy_manage", "co")]
 
 
@@ -24,9 +25,21 @@ def media_questions() -> list[Scenario]:
         "bye-of-nothing": [BYE],
         "update": [with_sdp(tagged.replace("INVITE", "UPDATE"), "192.0.2.5")],
         "prack": [with_sdp(tagged.replace("INVITE", "PRACK"), "192.0.2.5")],
+        "prack-in-a-call": [
+            call,
+            with_sdp(REPLY.replace("180 Ringing", "183 Progress"), "192.0.2.6"),
+            with_sdp(tagged.replace("INVITE", "PRACK"), "192.0.2.5"),
+        ],
+        "update-in-a-call": [
+            call,
+            with_sdp(REPLY.replace("180 Ringing", "200 OK"), "192.0.2.6"),
+            with_sdp(tagged.replace("INVITE", "UPDATE"), "192.0.2.5"),
+        ],
         "message": [INVITE.replace("INVITE", "MESSAGE")],
         "options-with-sdp": [with_sdp(INVITE.replace("INVITE", "OPTIONS"), "192.0.2.5")],
     }
     return [
-        Scenario(f"media-{name}", [(message, MANAGE) for message in call]) for name, call in messages.items()
+        Scenario(f"{kind}-{name}", [(message, asked) for message in call])
+        for kind, asked in {"media": MANAGE, "rtpengine": ENGINE}.items()
+        for name, call in messages.items()
     ]

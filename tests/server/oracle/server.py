@@ -7,9 +7,7 @@ import random
 import re
 import socket
 import sqlite3
-import subprocess
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,21 @@ import pytest
 
 from kemi.cli.paths import kamailio_environment
 from kemi.process import ChildProcess
+from tests.parity.root import MACHINE, Root
 from tests.server.oracle.messages import Question
 
 HERE = Path(__file__).parent
 DEADLINE = 10.0
 LINES_SHOWN = 20
-SQL = Path("/usr/share/kamailio/db_sqlite")
 SUBSCRIBERS = {"alice": "secret", "bob": "hunter2"}
 
 
 class Oracle:
     """A Kamailio on an address of its own (127.0.0.0/8), whose script sends its answers to our socket."""
 
-    def __init__(self, folder: Path, relay: str) -> None:
+    def __init__(self, folder: Path, relay: str, rtpengine: str, root: Root = MACHINE) -> None:
+        #: The Kamailio that answers, "5.6".
+        self.version = version(root)
         self.address = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
         self.questions = folder / "questions.json"
         self.asked = 0
@@ -44,10 +44,12 @@ class Oracle:
         }
         command = ["kamailio", "-f", str(HERE / "kamailio.cfg"), "-DD", "-E"]
         command += ["-m", "16", "-M", "4", "-Y", str(folder), "-l", f"udp:{self.address}:5060"]
-        subscribers(folder / "subscribers.sqlite")
+        subscribers(folder / "subscribers.sqlite", root)
         command += ["-A", f'ORACLE_DB="sqlite:///{folder / "subscribers.sqlite"}"']
         command += ["-A", f'ORACLE_RELAY="{relay}"']
+        command += ["-A", f'ORACLE_RTPENGINE="{rtpengine}"']
         command += ["-A", f'ORACLE_SCRIPT="{HERE / "answers.py"}"']
+        command = root.command(command, [folder, HERE])
         self.process = ChildProcess("kamailio", command, folder / "kamailio.log", environment=environment)
         #: Names of all functions that this server exports to Python.
         self.functions: set[str] = set(self.await_answer("ready")["functions"])
@@ -80,19 +82,18 @@ class Oracle:
         self.answers.close()
 
 
-def subscribers(path: Path) -> None:
+def subscribers(path: Path, root: Root) -> None:
     """A database with Kamailio's own tables and `SUBSCRIBERS`, passwords in clear."""
     with closing(sqlite3.connect(path)) as database, database:
         for script in ("standard-create.sql", "auth_db-create.sql"):
-            database.executescript((SQL / script).read_text())
+            database.executescript((root.sql / "db_sqlite" / script).read_text())
         rows = [(user, "example.com", password) for user, password in SUBSCRIBERS.items()]
         database.executemany("insert into subscriber (username, domain, password) values (?, ?, ?)", rows)
 
 
-@cache
-def installed_version() -> str:
-    """The Kamailio on this machine, "5.6"."""
-    told = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=True).stdout
+def version(root: Root) -> str:
+    """The Kamailio of this root, "5.6"."""
+    told = root.version()
     match = re.search(r"kamailio (\d+\.\d+)", told)
-    assert match, f"expected 'version: kamailio 5.6.3', found {told[:80]!r}"
+    assert match, f"expected 'version: kamailio 5.6.3', found {told!r}"
     return match[1]

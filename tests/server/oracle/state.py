@@ -129,6 +129,8 @@ RELAY: list[Question] = [
     ("tm.t_is_set", "failure_route"),
     ("tm.t_is_set", "branch_route"),
     ("tm.t_is_canceled",),
+    ("tm.t_branch_timeout",),
+    ("tm.t_branch_replied",),
     ("tm.t_check_status", "4.."),
     ("tm.t_newtran",),
     ("tm.t_newtran",),
@@ -146,6 +148,7 @@ ANSWER: list[Question] = [
 CANCEL = TO_NOWHERE.replace("1 INVITE", "1 CANCEL").replace("INVITE sip", "CANCEL sip")
 ACK = TO_NOWHERE.replace("INVITE", "ACK")
 SAVE: list[Question] = [("nathelper.fix_nated_register",), ("setbflag", 6), ("registrar.save", "location", 0)]
+SAVE_SILENTLY: list[Question] = [("registrar.save", "location", 2), ("registrar.reg_send_reply",)]
 FIND: list[Question] = [
     ("registrar.registered", "location"),
     ("registrar.lookup", "location"),
@@ -185,6 +188,9 @@ def registrations() -> list[Scenario]:
             [(again(1, own), SAVE), (again(2, other), SAVE), (again(3, own), SAVE), (call, FIND)],
         ),
         Scenario("register-fetch", [(again(1, own), SAVE), (again(2), SAVE)]),
+        Scenario(
+            "register-silently", [(again(1, own), SAVE_SILENTLY), (again(2), SAVE_SILENTLY), (call, FIND)]
+        ),
         Scenario("register-star", [(again(1, own), SAVE), (again(2, "*", 0), SAVE), (call, FIND)]),
         Scenario("register-garbage", [(again(1, "garbage<<"), SAVE), (call, FIND)]),
         Scenario("call-nobody", [(call, FIND)]),
