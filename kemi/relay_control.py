@@ -7,14 +7,44 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from kemi.deadline import DeadlineError
 
 _ACTIVE_SESSIONS = re.compile(r"^active sessions: (\d+)", re.MULTILINE)
 
 
+# Counters of the command G, in the order in which RelayTotals has them.
+_TOTALS = (
+    "nsess_created",
+    "nsess_destroyed",
+    "nsess_timeout",
+    "npkts_rcvd",
+    "npkts_relayed",
+    "npkts_discard",
+)
+
+
 class RelayError(Exception):
     """A relay is not there, or answers what no relay answers."""
+
+
+@dataclass(frozen=True)
+class RelayTotals:
+    """What a relay has counted since it started. A session is one media stream of a call, both directions."""
+
+    created: int
+    ended: int
+    #: Ended because no packet came for a while.
+    timed_out: int
+    packets_received: int
+    packets_relayed: int
+    packets_discarded: int
+
+    @property
+    def active(self) -> int:
+        """Sessions that hold ports now."""
+        return self.created - self.ended
 
 
 class RelayControl:
@@ -67,3 +97,11 @@ class RelayControl:
         if not found:
             raise RelayError(f"relay: expected 'active sessions: N' in the answer to I, found {answer!r}")
         return int(found[1])
+
+    def totals(self, seconds: float = 2) -> RelayTotals:
+        """What it has counted (command ``G``). Raises RelayError for an answer that does not say."""
+        answer = self.ask(f"G {' '.join(_TOTALS)}", seconds)
+        numbers = answer.split()
+        if len(numbers) != len(_TOTALS) or not all(number.isdigit() for number in numbers):
+            raise RelayError(f"relay: expected {len(_TOTALS)} numbers in the answer to G, found {answer!r}")
+        return RelayTotals(*map(int, numbers))

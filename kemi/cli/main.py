@@ -11,10 +11,15 @@ from kemi.cli.paths import BOOT_FILE, product_file
 # Where each command is, and what the overview says; it is imported when called, so that `kemi user` needs no
 # numpy and `kemi boot-path` nothing at all.
 COMMANDS = {
+    "new": ("kemi.cli.new:new", "Make a folder with a first rule, settings and a test."),
     "run": ("kemi.cli.run:run", "Run Kamailio and the media relay on this machine."),
     "user": ("kemi.cli.user:user", "Add, list and remove those who may register and call."),
     "db": ("kemi.cli.db:db", "Create and check the tables that Kamailio needs."),
-    "reload": ("kemi.cli.rpc:reload", "Load the routes anew without a restart."),
+    "check": ("kemi.cli.check:check", "Find mistakes in routes, settings and kamailio.cfg."),
+    "reload": ("kemi.cli.reload:reload", "Load the routes anew without a restart, in every process."),
+    "plan": ("kemi.cli.plan:plan", "Show what is done with a request, as one function."),
+    "status": ("kemi.cli.status:status", "Show what runs, who is registered, what is wrong."),
+    "trace": ("kemi.cli.trace:trace", "Show what the rules do to the next requests, or to one call."),
     "relay": ("kemi.cli.relay:relay", "Run the media relay alone."),
     "settings": ("kemi.cli.settings:settings", "Print the reference of the settings."),
     "lab": ("kemi.lab.demo:lab", "Real calls between phones behind real NATs, on this machine."),
@@ -35,8 +40,8 @@ class LazyGroup(click.Group):
         try:
             command = getattr(import_module(module), name)
         except ImportError as error:
-            extra = "lab" if cmd_name == "lab" else "cli"
-            raise click.ClickException(f"kemi {cmd_name}: {error}; pip install 'kemi[{extra}]'") from error
+            extra = "[lab]" if cmd_name == "lab" else ""
+            raise click.ClickException(f"kemi {cmd_name}: {error}; pip install 'kemi{extra}'") from error
         assert isinstance(command, click.Command)
         return command
 

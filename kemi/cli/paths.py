@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -25,15 +27,24 @@ def kamailio_environment() -> dict[str, str]:
 
 
 def product_file(name: str) -> Path:
-    """`kamailio.cfg` or `rtpproxy`: beside the package in a clone, under share/kemi when installed."""
-    places = [PACKAGE.parent / name, Path(sys.prefix) / "share" / "kemi" / name]
-    for place in places:
-        if place.exists():
-            return place
-    searched = " and ".join(str(place) for place in places)
-    raise click.ClickException(
-        f"{name} not found; looked at {searched}. Clone the repository or name the file."
-    )
+    """`kamailio.cfg` or `rtpproxy`: beside the package in a clone, else where the installer has put share/kemi."""
+    place = next((folder / name for folder in _shared_folders() if (folder / name).exists()), None)
+    if place is None:
+        raise click.ClickException(
+            f"{name}: not found beside {PACKAGE}, and no installed package kemi has it; "
+            "install kemi with pip, clone its repository, or name the file"
+        )
+    return place
+
+
+def _shared_folders() -> Iterator[Path]:
+    yield PACKAGE.parent
+    # Below the folder of `pip install --target`, about which pip's record is wrong.
+    yield PACKAGE.parent / "share" / "kemi"
+    with suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("kemi") or ():
+            if file.match("share/kemi/kamailio.cfg"):
+                yield Path(os.path.abspath(file.locate())).parent
 
 
 def state_folder() -> Path:

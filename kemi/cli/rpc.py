@@ -16,9 +16,18 @@ from kemi.cli.paths import state_folder
 
 SYSTEM_SOCKET = Path("/run/kamailio/kamailio_rpc.sock")
 
+#: For commands that speak to a running server: its `path`, or None for :func:`default_socket`.
+socket_option = click.option(
+    "--socket", "path", type=click.Path(path_type=Path), help="Kamailio's JSON-RPC datagram socket."
+)
+
 
 class RpcError(click.ClickException):
     """Kamailio did not answer, or answered with an error. The text names the socket and the method."""
+
+
+class RefusedError(RpcError):
+    """Kamailio answered with an error."""
 
 
 def default_socket() -> Path:
@@ -44,7 +53,8 @@ def call(path: Path, method: str, *parameters: str | int, timeout: float = 5.0) 
         os.chmod(os.path.join(folder, "answer"), 0o622)
         try:
             datagram.sendto(json.dumps(request).encode(), str(path))
-            answer = json.loads(datagram.recv(1 << 20))
+            # Kamailio quotes what it was sent, and its own memory, without looking whether that is text.
+            answer = json.loads(datagram.recv(1 << 20).decode("utf-8", "replace"), strict=False)
         except TimeoutError as error:
             raise RpcError(f"{where}: no answer within {timeout:g} s") from error
         except OSError as error:
@@ -52,20 +62,7 @@ def call(path: Path, method: str, *parameters: str | int, timeout: float = 5.0) 
                 f"{where}: {error.strerror or error}; is Kamailio running, with jsonrpcs?"
             ) from error
     if "error" in answer:
-        raise RpcError(f"{where}: error {answer['error'].get('code')}: {answer['error'].get('message')}")
+        raise RefusedError(f"{where}: error {answer['error'].get('code')}: {answer['error'].get('message')}")
     if answer.get("id") != request_id:
         raise RpcError(f"{where}: expected the answer to request {request_id}, found {answer.get('id')}")
     return answer.get("result")
-
-
-@click.command()
-@click.option(
-    "--socket", "path", type=click.Path(path_type=Path), help="Kamailio's JSON-RPC datagram socket."
-)
-def reload(path: Path | None) -> None:
-    """Load the routes anew; every process of Kamailio does so at its next message."""
-    path = path or default_socket()
-    count = call(path, "app_python.reload")["new"]
-    click.echo(
-        f"{path}: reload {count} accepted; its result stands in Kamailio's log after the next messages"
-    )

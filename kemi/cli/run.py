@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from kemi.cli import probe
+from kemi.cli.check import require_correct
 from kemi.cli.database import DatabaseUrl, connect, default_url
 from kemi.cli.db import prepare, url_option
 from kemi.cli.network import outgoing_address, require_free
@@ -23,9 +24,14 @@ from kemi.cli.processes import Server, Servers, Stopped
 from kemi.cli.relay import relay_command
 from kemi.cli.subscribers import Subscribers
 
-DEFINES = ("WITH_NAT", "WITH_AUTH", "WITH_USRLOCDB", "WITH_ANTIFLOOD")
+DEFINES = ("WITH_NAT", "WITH_AUTH", "WITH_AUTH_CACHE", "WITH_USRLOCDB", "WITH_ANTIFLOOD")
+# A MySQL server has restarts and a network of its own; phones and calls shall not notice them.
+MYSQL_DEFINES = ("WITH_MYSQL", "WITH_DATABASE_MAY_FAIL")
+# For each process, and real memory only where it is used. Kamailio's 8 MB are not enough to read back 5,000 contacts
+# from SQLite; these are for as many as fit into its shared memory.
+_PRIVATE_MEGABYTES = 64
 _READY_SECONDS = 20.0
-_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), the closing NUL left out
+_LONGEST_SOCKET_PATH = 106  # what module jsonrpcs takes: one less than sun_path of unix(7) holds
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Site:
 
     def kamailio_command(self, binary: str) -> list[str]:
         command = [binary, "-f", str(self.cfg), "-DD", "-E", "-Y", str(self.state / "run")]
+        command += ["-M", str(_PRIVATE_MEGABYTES)]
         for transport in ("udp", "tcp"):
             command += ["-l", f"{transport}:{self.address}:{self.port}"]
         command.append(f"--alias={self.domain}")
@@ -61,7 +68,7 @@ class Site:
         }
         if self.settings:
             strings["KEMI_SETTINGS"] = self.settings
-        mysql = ("WITH_MYSQL",) if DatabaseUrl.parse(self.database).engine == "mysql" else ()
+        mysql = MYSQL_DEFINES if DatabaseUrl.parse(self.database).engine == "mysql" else ()
         for define in (*DEFINES, *mysql, *self.defines):
             command += ["-A", define]
         for name, value in strings.items():
@@ -123,6 +130,7 @@ def _udp_control(_context: click.Context, _option: click.Parameter, value: str) 
 @click.option(
     "--define", "-A", "defines", multiple=True, metavar="WITH_...", help="Another switch of kamailio.cfg."
 )
+@click.option("--force", is_flag=True, help="Start also with what `kemi check` finds wrong.")
 def run(
     address: str,
     domain: str | None,
@@ -134,8 +142,12 @@ def run(
     settings: Path | None,
     state: Path,
     defines: tuple[str, ...],
+    force: bool,
 ) -> None:
-    """Run Kamailio and the media relay on this machine until Ctrl-C."""
+    """Run Kamailio and the media relay on this machine until Ctrl-C.
+
+    Serves the routes that the settings name, after `kemi check` of both.
+    """
     if settings is None and Path("kemi.yaml").exists():
         settings = Path("kemi.yaml")
     site = Site(
@@ -155,6 +167,8 @@ def run(
         raise click.ClickException(
             "no kamailio on this machine; `make run` installs it, or apt install kamailio"
         )
+    if settings and not force:
+        require_correct(settings, "not started; mend what is above, or start it as it is with --force")
     site.check()
     prepare(url)
     for folder in (site.state / "run", site.state / "log"):

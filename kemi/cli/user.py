@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
+from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.db import prepare, url_option
 from kemi.cli.network import outgoing_address
 from kemi.cli.subscribers import Subscribers, new_password
+from kemi.subscriber import CACHE, cache_key
 
 domain_option = click.option(
     "--domain",
@@ -35,7 +38,7 @@ def user() -> None:
 @password_option
 def add(name: str, domain: str, url: str, password_stdin: bool) -> None:
     """Add NAME, or NAME@DOMAIN. Without a password one is made and shown once."""
-    _store(Subscribers.add, "added", name, domain, url, password_stdin)
+    _store(Subscribers.add, "added", *_split(name, domain), url, password_stdin)
 
 
 @user.command()
@@ -43,22 +46,27 @@ def add(name: str, domain: str, url: str, password_stdin: bool) -> None:
 @domain_option
 @url_option
 @password_option
-def passwd(name: str, domain: str, url: str, password_stdin: bool) -> None:
-    """Change the password of NAME."""
+@rpc.socket_option
+def passwd(name: str, domain: str, url: str, password_stdin: bool, path: Path | None) -> None:
+    """Change the password of NAME. The server that runs here forgets the old one (WITH_AUTH_CACHE)."""
+    name, domain = _split(name, domain)
     _store(Subscribers.change_password, "changed", name, domain, url, password_stdin)
+    _forget(name, domain, path)
 
 
 @user.command()
 @click.argument("name")
 @domain_option
 @url_option
-def remove(name: str, domain: str, url: str) -> None:
-    """Remove NAME. Registrations that exist run out by themselves."""
+@rpc.socket_option
+def remove(name: str, domain: str, url: str, path: Path | None) -> None:
+    """Remove NAME. The server that runs here forgets the password; registrations run out by themselves."""
     name, domain = _split(name, domain)
     prepare(url)
     with connect(url) as database:
         Subscribers(database).remove(name, domain)
     click.echo(f"removed {name}@{domain}")
+    _forget(name, domain, path)
 
 
 @user.command("list")
@@ -80,12 +88,28 @@ def _store(
     password_stdin: bool,
 ) -> None:
     """Store a password, typed or made, and say what was `done`."""
-    name, domain = _split(name, domain)
     prepare(url)
     password, made = _password(password_stdin)
     with connect(url) as database:
         store(Subscribers(database), name, domain, password)
     click.echo(f"{done} {name}@{domain}" + (f", password {password} (shown only now)" if made else ""))
+
+
+def _forget(name: str, domain: str, path: Path | None) -> None:
+    """Have the server that runs here forget a password that it keeps in memory, if it does (WITH_AUTH_CACHE).
+
+    Raises RpcError where `path` names a server that does not answer.
+    """
+    try:
+        rpc.call(path or rpc.default_socket(), "htable.delete", CACHE, cache_key(name, domain))
+    except rpc.RefusedError:
+        # It keeps no passwords, or none of this user.
+        return
+    except rpc.RpcError:
+        if path is not None:
+            raise
+    else:
+        click.echo("The server has forgotten the old password.")
 
 
 def _split(name: str, domain: str) -> tuple[str, str]:

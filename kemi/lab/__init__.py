@@ -13,7 +13,7 @@
         bob.hang_up()
         call.closed()
 
-Needs root, and the programs that `make setup` installs.
+Needs root; what is not installed is named, with the Debian packages that have it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The pytest plugin imports this package in every run: numpy and the command line wait until they are needed.
     if name == "Lab":
-        from kemi.lab.lab import Lab
-
+        try:
+            from kemi.lab.lab import Lab
+        except ModuleNotFoundError as problem:
+            raise ModuleNotFoundError(
+                f"{__name__}.Lab: needs the Python package {problem.name}: pip install 'kemi[lab]'"
+            ) from problem
         return Lab
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,7 +24,16 @@ from kemi.lab.phone import PUBLIC, Account, Phone
 from kemi.lab.relay import Relay
 from kemi.lab.server import DEFINES, DOMAIN, Server
 
-_PROGRAMS = ("ip", "nft", "ss", "baresip", "kamailio", "turnserver", "turnutils_natdiscovery")
+#: The programs that it runs, and Debian's packages that have them.
+PACKAGES = {
+    "ip": "iproute2",
+    "ss": "iproute2",
+    "nft": "nftables",
+    "baresip": "baresip-core",
+    "kamailio": "kamailio kamailio-python3-modules kamailio-sqlite-modules python3-yaml",
+    "turnserver": "coturn",
+    "turnutils_natdiscovery": "coturn",
+}
 _MARK = ".kemi-run"
 _proven: set[Nat] = set()
 
@@ -34,20 +43,31 @@ def require_root_and_programs() -> None:
     if os.geteuid() != 0:
         raise LabError("the laboratory makes network namespaces and must run as root: try sudo")
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = [program for program in _PROGRAMS if not shutil.which(program, path=path)]
+    missing = [program for program in PACKAGES if not shutil.which(program, path=path)]
     if missing:
-        raise LabError(f"the laboratory needs {', '.join(missing)}: install with `make setup`")
+        packages = sorted({PACKAGES[program] for program in missing})
+        raise LabError(
+            f"the laboratory needs {', '.join(missing)}; on Debian: apt install {' '.join(packages)}"
+        )
 
 
 class Lab:
     """Build with its methods inside ``with Lab(run_dir) as lab:``.
 
     Captures, logs and configuration go to `run_dir`, in place of those of an earlier run. It is removed after a
-    block without error unless `keep`; after an error it is kept, and the error says where it is.
+    block without error unless `keep`; after an error it is kept, and the error says where it is. Its server has the
+    settings and the routes of `settings_file`, unless told otherwise.
     """
 
-    def __init__(self, run_dir: Path, keep: bool = False, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        keep: bool = False,
+        on_event: OnEvent = ignore,
+        settings_file: Path | None = None,
+    ) -> None:
         self.run_dir = run_dir.resolve()
+        self._settings_file = settings_file
         self.keep = keep
         self.tell = on_event
         self._phones: list[Phone] = []
@@ -107,6 +127,8 @@ class Lab:
         values: abc.Mapping[str, str | int] | None = None,
     ) -> Server:
         """Start the SIP server and its relay on one public host; see `Server` for the arguments."""
+        if self._settings_file is not None and not settings:
+            values = {"KEMI_SETTINGS": str(self._settings_file), **(values or {})}
         host = self.internet.host("server", SERVERS)
         self._relay = Relay(host, self.run_dir / "relay")
         self.tell(Event("started", "relay", f"relays media at {host.address}"))

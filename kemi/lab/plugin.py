@@ -38,13 +38,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def runs_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder for the captures and logs of this run of pytest; it goes when nothing is left in it."""
+    try:
+        from kemi.lab.lab import require_root_and_programs
+    except ModuleNotFoundError as error:
+        raise pytest.fail.Exception(
+            f"the laboratory needs the Python package {error.name}: pip install 'kemi[lab]'", pytrace=False
+        ) from None
     from kemi.lab.errors import LabError
-    from kemi.lab.lab import require_root_and_programs
 
     try:
         require_root_and_programs()
     except LabError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     folder = request.config.rootpath / "runs" / "tests" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
     yield folder
@@ -64,11 +69,19 @@ def run_dir(request: pytest.FixtureRequest, runs_dir: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, run_dir: Path) -> "Iterator[Lab]":
-    """An empty laboratory, with its captures and logs in `run_dir`."""
+    """An empty laboratory, with its captures and logs in `run_dir`; ``lab.kamailio()`` starts your routes in it.
+
+    Your routes are those of kemi.yaml, as for the fixture ``kamailio``; the marker's ``settings`` names another one.
+    """
     from kemi.lab.lab import Lab
+    from kemi.testing.options import OptionsError, options_of
 
     try:
-        with Lab(run_dir, keep=True) as laboratory:
+        settings_file = options_of(request).settings
+    except OptionsError as problem:
+        raise pytest.fail.Exception(str(problem), pytrace=False) from None
+    try:
+        with Lab(run_dir, keep=True, settings_file=settings_file) as laboratory:
             yield laboratory
     except BaseException:
         request.node.stash[_failed] = True

@@ -19,7 +19,7 @@ from kemi.relay_control import RelayError
 
 Side = Literal["caller", "callee"]
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 _MARGIN = 0.3
 """Seconds listened beyond those asked for: the first packets may fall into the time before the holes are open."""
 
@@ -70,7 +70,7 @@ def grid(
     ended_by: Side | None = None,
     on_event: OnEvent = ignore,
 ) -> Iterator[CallResult]:
-    """A call for every pair of `nats`, four at a time through one server; results come as they complete.
+    """A call for every pair of `nats`, eight at a time through one server; results come as they complete.
 
     Each pair has phones and gateways of its own. One side hangs up in all calls, or both take turns. Raises as
     `nat_call`.

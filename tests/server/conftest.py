@@ -11,8 +11,24 @@ from kemi.testing.client import Client
 from kemi.testing.relay import Relay
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.parity.root import MACHINE, SUITES, Root, make
+from tests.server import distribution as distributions
 from tests.server import mariadb as database
 from tests.server import phones
+from tests.server.distribution import Distribution, Terminal
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--debian", choices=SUITES, help="compare the fake KSR with this Debian suite's Kamailio (root)"
+    )
+
+
+@pytest.fixture(scope="session")
+def root(request: pytest.FixtureRequest) -> Root:
+    """The machine's own Kamailio, or with ``--debian`` another suite's."""
+    suite = request.config.getoption("--debian", None)
+    return make(suite) if suite else MACHINE
 
 
 def _servers(factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -82,6 +98,21 @@ def carol(server: KamailioServer) -> Iterator[Client]:
     """Of a foreign domain: her address is no address of ours."""
     with phones.foreign_carol(server) as client:
         yield client
+
+
+# -- what a release consists of
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
+    return distributions.build(tmp_path_factory.mktemp("distribution"))
+
+
+@pytest.fixture(scope="session")
+def installed(distribution: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A terminal outside the clone, in whose environment the wheel is installed with ``kemi[testing]``."""
+    # A short name, as above: servers are started below it.
+    return Terminal.with_installed(tmp_path_factory.mktemp("n"), f"{distribution.wheel}[testing]")
 
 
 # -- databases

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +18,44 @@ from tests.server.free_ports import free_port
 PATIENCE = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class MariaDb:
-    """A running server, empty at first."""
+    """A server, empty at first."""
 
     port: int
-    socket: Path
+    folder: Path
+    process: Server | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "socket"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.is_running
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        command = ["/usr/sbin/mariadbd", "--no-defaults", _user(), f"--datadir={self.folder / 'data'}"]
+        command += [f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}"]
+        command += ["--bind-address=127.0.0.1", f"--port={self.port}"]
+        server = self.process = Server("mariadbd", command, self.folder, self.folder / "log")
+        wait_for("'ready for connections'", lambda: "ready for connections" in server.output, server)
+
+    def stop(self) -> None:
+        """End it in order; its port then refuses who asks."""
+        if self.process is not None:
+            self.process.stop()
+
+    def fall_silent(self) -> None:
+        """From here on it says nothing, neither to whom it knows nor to whom it does not."""
+        assert self.process is not None, "the server was never started"
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """The end of :meth:`fall_silent`."""
+        if self.process is not None and self.is_running:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     def new_database(self) -> str:
         """Create a schema with a user of its own; Kamailio's DBURL for it."""
@@ -39,24 +72,26 @@ class MariaDb:
 @contextmanager
 def started(folder: Path) -> Iterator[MariaDb]:
     """A server with its data in `folder`, stopped when the block ends."""
-    data = folder / "data"
-    user = "--user=root" if os.geteuid() == 0 else f"--user={os.environ['USER']}"
-    install = ["mariadb-install-db", "--no-defaults", user, f"--datadir={data}"]
-    subprocess.run(
+    install = ["mariadb-install-db", "--no-defaults", _user(), f"--datadir={folder / 'data'}"]
+    made = subprocess.run(
         [*install, "--auth-root-authentication-method=normal"],
-        check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         timeout=PATIENCE,
     )
-    mariadb = MariaDb(free_port(), folder / "socket")
-    command = ["/usr/sbin/mariadbd", "--no-defaults", user, f"--datadir={data}", f"--socket={mariadb.socket}"]
-    command += [f"--pid-file={folder / 'pid'}", "--bind-address=127.0.0.1", f"--port={mariadb.port}"]
-    server = Server("mariadbd", command, folder, folder / "log")
+    assert made.returncode == 0, f"{' '.join(install)}:\n{made.stdout}"
+    mariadb = MariaDb(free_port(), folder)
     try:
-        wait_for("'ready for connections'", lambda: "ready for connections" in server.output, server)
+        mariadb.start()
         yield mariadb
     finally:
-        server.stop()
+        mariadb.wake()
+        mariadb.stop()
+
+
+def _user() -> str:
+    return "--user=root" if os.geteuid() == 0 else f"--user={os.environ['USER']}"
 
 
 def wait_for(what: str, happened: Callable[[], bool], server: Server) -> None:

@@ -21,6 +21,7 @@ URI = "sip:example.com"
 USERS = {"alice": PASSWORD, "bob": PASSWORD}
 PER_SOURCE, PER_USER = 3, 5
 SETTINGS = f"auth:\n  ban:\n    failures_per_source: {PER_SOURCE}\n    failures_per_user: {PER_USER}\n"
+LOG_ALL = "log:\n  decisions: all\n"
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +232,31 @@ def test_failures_are_forgotten_after_their_window(brief: KamailioServer) -> Non
         assert logs_in(bob)
 
 
+def test_a_login_is_forgotten_unless_it_is_repeated(start: Servers) -> None:
+    server = start("WITH_AUTH", users=USERS, settings=f"{SETTINGS}    remember: 2\n")
+
+    def value(key: str) -> int:
+        return int(server.rpc("htable.get", "authok", key)["item"]["value"])
+
+    with at(server, 10, "alice") as alice:
+        keys = [
+            f"{alice.address}|alice",
+            f"{alice.address}:{alice.port}|alice",
+            f"{alice.address}:{alice.port}",
+        ]
+        assert logs_in(alice)
+        first = value(keys[0])
+
+        def is_noted_anew() -> bool:
+            assert logs_in(alice)
+            return value(keys[0]) > first
+
+        wait_until("the login to be noted anew", is_noted_anew, 5)
+        assert {value(key) for key in keys} == {value(keys[0])}
+        for key in keys:
+            wait_until_forgotten(server, "authok", key)
+
+
 # -- floods
 
 
@@ -248,7 +274,7 @@ def flood(server: KamailioServer, client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def guarded(start_shared: Servers) -> KamailioServer:
-    return start_shared("WITH_AUTH", "WITH_ANTIFLOOD", users=USERS, settings=SETTINGS)
+    return start_shared("WITH_AUTH", "WITH_ANTIFLOOD", users=USERS, settings=SETTINGS + LOG_ALL)
 
 
 def test_an_address_that_floods_is_banned_and_no_other(guarded: KamailioServer) -> None:
@@ -265,6 +291,15 @@ def test_a_phone_that_logged_in_is_heard_beside_a_flooder(guarded: KamailioServe
         assert is_dropped(guarded, bob, bob.request("OPTIONS", URI), "screen_floods: drop (flood)")
         assert logs_in(alice)
         assert alice.ask("OPTIONS", URI).status == 200
+
+
+def test_who_has_logged_in_does_not_count_towards_a_flood(guarded: KamailioServer) -> None:
+    with at(guarded, 31, "alice") as alice, at(guarded, 31, "bob") as bob:
+        assert logs_in(alice)
+        for _ in range(60):
+            assert alice.ask("OPTIONS", URI).status == 200
+        # The next phone of the same office.
+        assert logs_in(bob)
 
 
 def test_the_server_itself_is_never_a_flooder(guarded: KamailioServer) -> None:

@@ -1,4 +1,4 @@
-"""Events of Kamailio's modules, which come to Router.on_event (their parameter event_callback is "ksr_event")."""
+"""Events of Kamailio's modules, which an event_route hands to Router.on_event."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from kemi.testing.servers import Servers
 
 # What a user who wants these events adds to kamailio.cfg.
 EVENTS = """
-modparam("tm", "event_callback", "ksr_event")
-modparam("htable", "event_callback", "ksr_event")
 modparam("htable", "timer_interval", 1)
 modparam("htable", "htable", "short=>size=4;autoexpire=1;")
 loadmodule "dispatcher.so"
@@ -21,7 +19,15 @@ modparam("dispatcher", "list_file", "{destinations}")
 modparam("dispatcher", "ds_ping_interval", 1)
 modparam("dispatcher", "ds_probing_mode", 1)
 modparam("dispatcher", "ds_probing_threshold", 1)
-modparam("dispatcher", "event_callback", "ksr_event")
+event_route[tm:local-request] {{
+    python_exec("ksr_event", "tm:local-request");
+}}
+event_route[htable:expired:short] {{
+    python_exec("ksr_event", "htable:expired:short");
+}}
+event_route[dispatcher:dst-down] {{
+    python_exec("ksr_event", "dispatcher:dst-down");
+}}
 """
 
 ROUTES = """

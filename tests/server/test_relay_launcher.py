@@ -287,3 +287,17 @@ def test_what_follows_two_dashes_goes_to_rtpproxy(start_relay: StartRelay) -> No
         packet = bytes.fromhex("80080001000000a000000001") + bytes(20)
         alice.sendto(packet, ("127.0.0.1", for_alice))
         assert [bob.recv(2048), bob.recv(2048)] == [packet, packet]
+
+
+def test_sessions_that_timed_out_without_media_give_their_ports_back(start_relay: StartRelay) -> None:
+    first, last = free_range(16)
+    relay = start_relay(f"--ports={first}-{last}", "--ttl=2")
+    number = 0
+    while relay.ask(f"U silent{number} 127.0.0.1 4000 from").partition(" ")[2]:
+        number += 1
+        assert number < 16, "more sessions than ports"
+
+    deadline = time.monotonic() + 30
+    while not relay.ask("U later 127.0.0.1 4000 from").partition(" ")[2]:
+        assert time.monotonic() < deadline, "the ports were not free again within 30 s"
+        time.sleep(0.5)

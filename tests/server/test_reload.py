@@ -104,7 +104,10 @@ def wait_until_refused(server: KamailioServer, client: Client, start: int, servi
         logged = server.log_text()[start:]
         return logged if waiting <= {int(pid) for pid in re.findall(REFUSED, logged)} else ""
 
-    return wait_until(f"every worker of {server.log} to refuse", refusals, PATIENCE, every=0.005)
+    logged = wait_until(f"every worker of {server.log} to refuse", refusals, PATIENCE, every=0.005)
+    # It logs before it is done, and Kamailio forgets a reload that is asked for until then.
+    wait_until_served(server, client, serving)
+    return logged
 
 
 def pids(server: KamailioServer) -> set[int]:

@@ -14,7 +14,7 @@ from kemi.testing.uri import address_uri
 
 @pytest.fixture(scope="module")
 def server(start_shared: Servers) -> KamailioServer:
-    return start_shared()
+    return start_shared(settings="log:\n  decisions: all\n")
 
 
 def line(reply: Message) -> str:

@@ -20,6 +20,8 @@ import pytest
 from kemi.cli import rpc
 from kemi.cli.database import connect
 from kemi.cli.processes import Server
+from kemi.deadline import wait_until
+from tests.server import mariadb
 from tests.server.free_ports import free_port, udp_socket
 from tests.virtual_environment import activate, empty_environment
 
@@ -129,10 +131,14 @@ def authorization(challenge: str, password: str) -> str:
     )
 
 
-def register_alice(run: Run) -> str:
-    """Add alice and register her; the contact that she registered."""
+def add_alice(run: Run) -> str:
+    """Her password."""
     added = kemi("user", "add", f"alice@{DOMAIN}", f"--db={run.database}")
-    password = added.split("password ")[1].split()[0]
+    return added.split("password ")[1].split()[0]
+
+
+def register_alice(run: Run, password: str) -> str:
+    """The contact that she registered."""
     call, contact = secrets.token_hex(8), "sip:alice@127.0.0.1:4444"
     challenge = register(run.port, call, 1, contact)
     assert challenge.startswith("SIP/2.0 401 ")
@@ -145,20 +151,49 @@ def register_alice(run: Run) -> str:
 def test_a_phone_can_register_with_what_was_printed(running: Run) -> None:
     for line in (f"Domain      {DOMAIN}", f"Proxy       127.0.0.1:{running.port}", "Transport   UDP or TCP"):
         assert line in running.output
-    contact = register_alice(running)
+    contact = register_alice(running, add_alice(running))
     with connect(running.database) as database:
         assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
 
 
-def test_users_and_locations_can_be_in_mysql(tmp_path: Path, mysql_url: str) -> None:
-    run = Run(tmp_path, database=mysql_url)
+def contacts(run: Run) -> int:
+    counted = rpc.call(run.folder / "run" / "kamailio_rpc.sock", "stats.fetch", "location_contacts")
+    return int(counted["usrloc.location_contacts"])
+
+
+def test_it_starts_again_with_ten_thousand_phones_registered(tmp_path: Path, running: Run) -> None:
+    register_alice(running, add_alice(running))
+    running.interrupt()
+    columns = "contact, received, expires, callid, user_agent, socket"
+    with connect(running.database) as database:
+        database.execute(
+            f"INSERT INTO location (ruid, username, {columns}) "
+            "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000) "
+            f"SELECT ruid || n, username || n, {columns} FROM location, number"
+        )
+    again = Run(tmp_path)
     try:
-        run.wait_for("Ctrl-C")
-        contact = register_alice(run)
-        with connect(run.database) as database:
-            assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
+        again.wait_for("Ctrl-C")
+        # One worker reads them while the others serve already.
+        wait_until("10,001 contacts to be read from the database", lambda: contacts(again) == 10001, PATIENCE)
     finally:
-        run.stop()
+        again.stop()
+
+
+def test_users_and_locations_can_be_in_mysql_which_may_go_away(tmp_path: Path) -> None:
+    (tmp_path / "mariadb").mkdir()
+    with mariadb.started(tmp_path / "mariadb") as server:
+        run = Run(tmp_path, database=server.new_database())
+        try:
+            run.wait_for("Ctrl-C")
+            password = add_alice(run)
+            contact = register_alice(run, password)
+            with connect(run.database) as database:
+                assert database.rows("SELECT username, contact FROM location") == [("alice", contact)]
+            server.stop()
+            register_alice(run, password)
+        finally:
+            run.stop()
 
 
 def test_the_python_of_an_active_virtual_environment_is_not_kamailios(
@@ -261,13 +296,22 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert f"Error: --state {tmp_path}: cannot create {tmp_path / 'run'}: File exists" in run.output
 
 
-def test_settings_that_are_refused_stop_the_start_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "Error: not started; mend what is above, or start it as it is with --force"),
+        (("--force",), "Error: kamailio ended while it was starting"),
+    ],
+)
+def test_settings_that_are_refused_stop_the_start_with_the_reason(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
     settings = tmp_path / "kemi.yaml"
     settings.write_text("nat:\n  tests: [contcat]\n")
-    run = Run(tmp_path, f"--settings={settings}")
+    run = Run(tmp_path, f"--settings={settings}", *options)
     assert run.server.ended(PATIENCE) == 1
-    assert "Error: kamailio ended while it was starting" in run.output
-    assert "contcat" in run.output
+    assert said in run.output
+    assert "nat.tests: unknown test 'contcat'" in run.output
     assert run.everything_is_free()
 
 
@@ -284,7 +328,7 @@ def test_the_settings_beside_you_are_used(tmp_path: Path) -> None:
 def test_remote_control_answers_on_the_socket_of_the_run(running: Run) -> None:
     path = running.folder / "run" / "kamailio_rpc.sock"
     assert "kamailio" in rpc.call(path, "core.version")
-    assert kemi("reload", f"--socket={path}").startswith(f"{path}: reload 1 accepted; ")
+    assert kemi("reload", f"--socket={path}").startswith(f"{path}: load 1: ")
     with pytest.raises(rpc.RpcError, match=r"kamailio_rpc.sock: core.nonsense: error 500: Method Not Found"):
         rpc.call(path, "core.nonsense")
 

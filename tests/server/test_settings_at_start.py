@@ -52,8 +52,8 @@ def refusal(server: KamailioServer) -> str:
             "kemi.yaml:1: screen.max_forwards: expected 1 or more, found 0",
         ),
         (
-            "log:\n  decisions: 1\n",
-            "kemi.yaml:2: log.decisions: expected true or false, found '1'",
+            "auth:\n  qop: 1\n",
+            "kemi.yaml:2: auth.qop: expected true or false, found '1'",
         ),
         ("nat: 5\n", "kemi.yaml:1: nat: expected keys and values, found '5'"),
         ("profile: stok\n", "kemi.yaml:1: profile: unknown value 'stok'; did you mean 'stock'?"),

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.load import Load, message
+from bench.messages import DOMAIN, request
 from kemi.cli.db import prepare
 from kemi.testing.server import KamailioServer
 
@@ -36,7 +36,8 @@ def test_registrations_at_the_same_time_are_all_stored(tmp_path: Path) -> None:
         answers: Counter[bytes] = Counter()
         for turn in range(REGISTRATIONS_EACH):
             for number, phone in enumerate(phones):
-                phone.send(message(Load.REGISTER, turn * PHONES + number))
+                unique = turn * PHONES + number
+                phone.send(request("REGISTER", f"sip:{DOMAIN}", unique, user=f"user{unique}"))
             answers.update(phone.recv(65535).split(b"\r\n")[0] for phone in phones)
     assert answers == {b"SIP/2.0 200 OK": PHONES * REGISTRATIONS_EACH}
     with sqlite3.connect(database) as rows:

@@ -7,7 +7,8 @@ import pytest
 from kemi.settings import profile
 from kemi.testing.builders import invite, reply, request
 from kemi.testing.fake_auth import authorize
-from kemi.testing.ksr import MODULES, FakeKSR
+from kemi.testing.ksr import FakeKSR
+from kemi.testing.loaded import MODULES
 from kemi.testing.plugin import using
 from tests.unit.serving import HTABLES, MakeServer, Server
 

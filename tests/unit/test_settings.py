@@ -12,7 +12,8 @@ from kemi.cli.settings import reference
 from kemi.features import Features
 from kemi.settings import Settings, profile
 from kemi.settings_file import SettingsError, load, parse
-from kemi.testing.ksr import MODULES, FakeKSR
+from kemi.testing.ksr import FakeKSR
+from kemi.testing.loaded import MODULES
 from kemi.testing.plugin import using
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -69,7 +70,7 @@ MISTAKES = [
         "kemi.yaml:1: media.unavailable: unknown value 'maybe'; expected one of: pass, reject",
     ),
     (
-        "log: {decisions: true}\nlog: {}",
+        "log: {decisions: all}\nlog: {}",
         "kemi.yaml:2: log: expected each key once, found it again; remove one",
     ),
     ("[1, 2]", "kemi.yaml:1: (top): expected keys and values, found a list"),
