@@ -15,6 +15,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) \
     kamailio-mysql-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules \
     kamailio-presence-modules mariadb-server-core sqlite3 baresip-core coturn nftables \
     tshark tcpdump sip-tester sipsak rtpengine-daemon openssl debootstrap
+BENCH_PACKAGES := kamailio-lua-modules valgrind
 
 # $(call install_packages,NAMES): install those that are missing; without any it asks dpkg and nothing else.
 # No input is read: tshark would ask whether everybody may capture, and noninteractive answers no. The packages
@@ -43,14 +44,25 @@ endef
 # $(call pytest,FOLDER): the temporary files of a run as root must not bar the next run as a user.
 pytest = env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m pytest -p no:cacheprovider tests/$(1) $(ARGS)
 
+# $(call contract,SUITE): with the Kamailio of a Debian suite (root), without SUITE with the installed one.
+contract = $(if $(1),$(SUDO)) $(call pytest,server/test_fake_contract.py tests/server/test_stubs_of_a_server.py) --quiet $(if $(1),--debian $(1))
+
 # $(call parity,SUITE,ARGS): with the Kamailio of a Debian suite, without SUITE with the installed one.
 parity = $(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(abspath $(BIN))/python -m tests.parity $(if $(1),--debian $(1)) $(2) $(ARGS)
+
+# With docker compose: `make user` and `make reload` mean the stack while it runs, else the Kamailio of `make run`.
+# In a cluster a registrar takes the user, and all servers load their routes.
+SERVING = docker compose --profile '*' ps --status running --services 2>/dev/null | grep -xE
+KNOWS_USERS = $(SERVING) -m1 'kamailio|registrar-[12]'
+HAS_ROUTES = $(SERVING) 'kamailio|edge-[12]|registrar-[12]'
+IN_STACK = docker compose --profile '*' exec $$([ -t 0 ] || echo --no-TTY)
+USER_ARGS = $(if $(DOMAIN),--domain $(DOMAIN)) $(ARGS)
 
 ifneq ($(filter user,$(MAKECMDGOALS)),)
 $(if $(NAME),,$(error which user? make user NAME=alice))
 endif
 
-.PHONY: help run user lab setup test test-unit test-server test-nat parity parity-all bench check clean run-packages test-packages
+.PHONY: docs docs-screens help run user user-here up down logs reload reload-here lab setup test test-unit test-server test-nat test-compose soak parity parity-all contract-all bench bench-full bench-micro check dist clean run-packages test-packages bench-packages
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -58,8 +70,32 @@ help: ## List the verbs
 run: run-packages $(VENV)/run.stamp ## Run Kamailio and the media relay here, ready for a phone (DOMAIN= ARGS=)
 	@$(BIN)/kemi run $(if $(DOMAIN),--domain $(DOMAIN)) $(ARGS)
 
-user: run-packages $(VENV)/run.stamp ## Add a user who may register and call (NAME=alice DOMAIN=)
-	@$(BIN)/kemi user add $(NAME) $(if $(DOMAIN),--domain $(DOMAIN)) $(ARGS)
+user: ## Add a user who may register and call (NAME=alice DOMAIN=)
+	@server=$$($(KNOWS_USERS)); \
+	if [ "$$server" ]; then $(IN_STACK) $$server kemi user add $(NAME) $(USER_ARGS); \
+	else $(MAKE) --no-print-directory user-here; fi
+
+user-here: run-packages $(VENV)/run.stamp
+	@$(BIN)/kemi user add $(NAME) $(USER_ARGS)
+
+up: ## Build and start the stack of docker compose; makes .env (PROFILE=phones or cluster)
+	@python3 docker/stack.py prepare
+	@$(if $(filter cluster,$(PROFILE)),SINGLE_SERVER=0) docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build --wait $(ARGS)
+	@python3 docker/stack.py welcome
+
+down: ## Stop the stack; users and registrations stay (ARGS=-v: remove them, too)
+	@docker compose --profile '*' down $(ARGS)
+
+logs: ## Follow the stack's logs (ARGS=kamailio)
+	@docker compose --profile '*' logs --follow --tail 100 $(ARGS)
+
+reload: ## Serve the changed routes and settings from the next message on
+	@servers=$$($(HAS_ROUTES)); \
+	if [ "$$servers" ]; then for server in $$servers; do $(IN_STACK) $$server kemi reload $(ARGS) || exit; done; \
+	else $(MAKE) --no-print-directory reload-here; fi
+
+reload-here: $(VENV)/run.stamp
+	@$(BIN)/kemi reload $(ARGS)
 
 lab: setup ## Show calls between real phones behind real NATs, page in runs/lab (root; ARGS=)
 	@$(SUDO) $(abspath $(BIN))/kemi lab $(ARGS)
@@ -76,13 +112,21 @@ test-unit: $(VENV)/dev.stamp ## The rules and the library, without Kamailio
 	@echo "== unit: the rules and the library, without Kamailio"
 	@$(call pytest,unit)
 
+soak: setup ## What takes minutes: a thousand reloads while messages flow
+	@echo "== soak: a thousand reloads while messages flow"
+	@$(call pytest,server -m soak)
+
 test-server: setup ## A real Kamailio, a real relay, real databases
 	@echo "== server: a real Kamailio, a real relay, real databases"
-	@$(call pytest,server)
+	@$(call pytest,server -n 4 --dist loadfile)
 
 test-nat: setup ## Real phones behind real NATs, in network namespaces (root)
 	@echo "== nat: real phones behind real NATs, in network namespaces"
-	@$(SUDO) $(call pytest,nat)
+	@$(SUDO) $(call pytest,nat -n 4 --dist worksteal)
+
+test-compose: setup ## The stack of docker compose, in a Docker engine of its own (root)
+	@echo "== compose: the stack in containers, in a Docker engine of its own"
+	@$(SUDO) $(call pytest,compose)
 
 parity: setup ## Message by message, our server against Kamailio's own configuration (root; SUITE=trixie or forky, ARGS=)
 	@$(call parity,$(SUITE))
@@ -95,16 +139,39 @@ parity-all: setup ## The same on three Kamailios: the installed one, and a third
 	@$(call parity,trixie,--sample 3)
 	@$(call parity,forky,--sample 3)
 
-bench: setup ## CPU time per request against the stock configuration, as a ratio (ARGS=)
-	@$(BIN)/python -m bench $(ARGS)
+contract-all: setup ## The fake KSR of kemi.testing, and what is known of KSR, against three Kamailios
+	@$(call contract)
+	@$(call contract,trixie)
+	@$(call contract,forky)
+
+bench: setup bench-packages ## CPU time per request against the stock file and Kamailio's examples, as ratios; two minutes (ARGS=)
+	@$(BIN)/python -m bench run --allocators qm,tlsf --contestants stock,kemi,python,lua --rounds 15 $(ARGS)
+
+bench-full: setup bench-packages ## All figures of docs/speed-results.md, kept in bench/history; 15 minutes (root for SUITE=trixie or forky)
+	@$(if $(SUITE),$(SUDO)) $(abspath $(BIN))/python -m bench full --keep $(if $(SUITE),--debian $(SUITE)) $(ARGS)
+
+bench-micro: setup ## Cost of entering Python, a guard, a rule, each KSR call; calls per request (root for SUITE=)
+	@$(if $(SUITE),$(SUDO)) $(abspath $(BIN))/python -m bench.micro $(if $(SUITE),--debian $(SUITE)) $(ARGS)
+
+docs: $(VENV)/dev.stamp ## Build the documents into build/docs; warnings are errors, dead links among them
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs build/docs
+
+docs-screens: setup ## Take the pictures of terminals in docs/screens anew
+	$(BIN)/python docs/screens.py
 
 check: $(VENV)/dev.stamp ## Lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+dist: $(VENV)/dev.stamp ## Wheel and sdist of a release, checked, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
 clean: ## Remove what tests and tools left; users and logs in var/ stay
-	$(SUDO) rm -rf runs build .pytest_cache .mypy_cache .ruff_cache
+	$(SUDO) rm -rf runs build dist .pytest_cache .mypy_cache .ruff_cache
 	$(SUDO) find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 run-packages:
@@ -113,16 +180,18 @@ run-packages:
 test-packages:
 	$(call install_packages,$(TEST_PACKAGES))
 
+bench-packages:
+	$(call install_packages,$(BENCH_PACKAGES))
+
 # What runs is a subset of what tests need: a stamp for each.
 $(VENV)/run.stamp: pyproject.toml | run-packages
-	$(call make_venv,cli$(,)relay)
+	$(call make_venv,relay)
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | test-packages
 	$(call make_venv,dev)
 	@touch $@ $(VENV)/run.stamp
 
-, := ,
 define make_venv
 @echo "Installing kemi[$(1)] into $(VENV)"
 @[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)

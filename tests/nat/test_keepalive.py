@@ -32,7 +32,12 @@ EMPTY = bytes(4)
 def test_keepalives_keep_silent_phones_reachable(lab: Lab, defines: tuple[str, ...], ping: bytes) -> None:
     lab.kamailio(defines=defines, values={"NATPING_INTERVAL": 1})
     public = phone(lab, "carol", None)
-    calls = _call_after_silence(lab)
+    # When contacts have become more since the last round, nathelper may leave out a round or two, and the holes here
+    # do not stay open for so long: it has none of the phones, or all.
+    lab.server.rpc("nathelper.enable_ping", 0)
+    silent = _log_in(lab)
+    lab.server.rpc("nathelper.enable_ping", 1)
+    calls = _call_after_silence(lab, silent)
     for call in calls:
         call.established()
     for call in calls:
@@ -53,7 +58,7 @@ def test_without_keepalives_silent_phones_are_lost(lab: Lab) -> None:
     """The control experiment: nothing but the keepalives has kept the holes open."""
     lab.kamailio(values={"NATPING_INTERVAL": 0})
     lab.server.rpc("cfg.set_now_int", "tm", "fr_timer", 1000)  # no reply at all: 30 s in kamailio.cfg
-    for call in _call_after_silence(lab):
+    for call in _call_after_silence(lab, _log_in(lab)):
         assert call.failed().startswith("408")
         assert call.callee.received("INVITE") == []
         assert _keepalives(lab, call.callee) == []
@@ -66,11 +71,20 @@ def test_public_phones_are_pinged_too_if_asked_for(lab: Lab) -> None:
     eventually("a keepalive to reach the public phone", lambda: bool(_keepalives(lab, public)), seconds=5)
 
 
-def _call_after_silence(lab: Lab) -> list[Call]:
-    """Public phones call phones behind each kind of NAT, which have not said a word for three times its timeout."""
-    silent = [
-        phone(lab, f"bob{number}", replace(nat, udp_timeout=TIMEOUT)) for number, nat in enumerate(PRESETS)
+def _log_in(lab: Lab) -> list[Phone]:
+    """A phone behind each kind of NAT, all logged in at the same moment."""
+    lab.trust(*PRESETS)
+    phones = [
+        lab.phone(f"bob{number}", behind=lab.gateway(replace(nat, udp_timeout=TIMEOUT)))
+        for number, nat in enumerate(PRESETS)
     ]
+    for one in phones:
+        one.register()
+    return phones
+
+
+def _call_after_silence(lab: Lab, silent: list[Phone]) -> list[Call]:
+    """Public phones call these, which have not said a word for three times the timeout of their NATs."""
     callers = [phone(lab, f"alice{number}", None) for number in range(len(silent))]
     began = time.time()
     time.sleep(SILENCE)  # this is what is tested: nothing happens

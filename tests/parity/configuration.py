@@ -14,6 +14,8 @@ STOCK = Path("/etc/kamailio/kamailio.cfg")
 STOCK_NAT_TESTS = 19
 #: The name of the TLS settings beside the configuration file.
 TLS_CFG = "tls.cfg"
+# Kamailio's default: contacts are pinged in the order of the table's slots.
+_STOCK_PARAMETERS = {"usrloc.hash_size": 10}
 _SERVER_DEFINES = {"pstn.gw_ip": "PSTN_GW_IP", "voicemail.srv_ip": "VOICEMAIL_IP"}
 _TEST_NAMES = ("contact", "via_source", "via", "sdp", "source_port", "source")
 
@@ -100,7 +102,8 @@ def ours(options: Options, folder: Path, boot: Path = BOOT_FILE) -> Configuratio
     """Our file and routes, told to be the stock configuration's equal (docs/stock-routes.md)."""
     source = product_file("kamailio.cfg")
     cfg = folder / "kemi.cfg"
-    cfg.write_text(with_parameters(source.read_text(), options.parameters))
+    parameters = {**_STOCK_PARAMETERS, **options.parameters}
+    cfg.write_text(with_parameters(source.read_text(), parameters))
     tests = [name for bit, name in enumerate(_TEST_NAMES) if options.nat_tests >> bit & 1]
     settings = folder / "kemi.yaml"
     settings.write_text(f"profile: stock\nnat:\n  tests: [{', '.join(tests)}]\n")

@@ -84,40 +84,47 @@ class Root:
 MACHINE = Root()
 
 
-def make(suite: str) -> Root:
+def make(
+    suite: str,
+    name: str = "",
+    packages: Sequence[str] = PACKAGES,
+    proof: Sequence[str] = ("kamailio", "-v"),
+) -> Root:
     """The root of a Debian suite; made if it is not there, not complete or not of these packages any more.
 
-    It takes a minute, and root's rights. Raises LabError with the end of debootstrap's words when it fails.
+    It is called like the suite, unless it has a `name`, and complete if the command `proof` works inside. It takes a
+    minute, and root's rights. Raises LabError with the end of debootstrap's words when it fails.
     """
     if suite not in SUITES:
         raise LabError(f"suite {suite}: expected one of {', '.join(SUITES)}")
     ROOTS.mkdir(parents=True, exist_ok=True)
-    root = Root(ROOTS / suite)
-    contents = " ".join((suite, *PACKAGES))
-    with (ROOTS / f"{suite}.lock").open("w") as lock:
+    root = Root(ROOTS / (name or suite))
+    contents = " ".join((suite, *packages))
+    with (ROOTS / f"{root.path.name}.lock").open("w") as lock:
         # Another run may be making it now.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_whole(root, contents):
+        if not _is_whole(root, contents, proof):
             shutil.rmtree(root.path, ignore_errors=True)
-            _debootstrap(suite, root.path, lock.fileno())
-            root.version()
+            _debootstrap(suite, root.path, packages, lock.fileno())
+            _output(root.command(proof), 20)
             (root.path / _STAMP).write_text(contents)
     return root
 
 
-def _is_whole(root: Root, contents: str) -> bool:
+def _is_whole(root: Root, contents: str, proof: Sequence[str]) -> bool:
     stamp = root.path / _STAMP
     if not stamp.exists() or stamp.read_text() != contents:
         return False
     try:
-        return bool(root.version())
+        return bool(_output(root.command(proof), 20))
     except LabError:
         return False
 
 
-def _debootstrap(suite: str, folder: Path, lock: int) -> None:
+def _debootstrap(suite: str, folder: Path, packages: Sequence[str], lock: int) -> None:
     # The script "sid" suits every suite, also one that this machine's debootstrap does not know yet.
-    command = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command = ["unshare", "--mount", "debootstrap", "--variant=minbase"]
+    command += [f"--include={','.join(packages)}"] if packages else []
     log = folder.with_suffix(".log")
     # Should this process be killed, the lock is held on until debootstrap has ended as well.
     _output([*command, suite, str(folder), _mirror(), "sid"], _MAKE_SECONDS, log, keep_open=[lock])

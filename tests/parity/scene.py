@@ -27,6 +27,8 @@ _ACCOUNTED = re.compile(r"ACC: .*")
 _CALL_ID = re.compile(rb"[a-z]\w*-(\d+)-\d+@parity")
 #: What every process asks its relay when it starts, sooner or later.
 _GREETING = re.compile("VF? |V$|d7:command4:pinge")
+#: What the relay's launcher asks and tells it (rtpproxy/__main__.py).
+_LAUNCHER = re.compile(r"G |\w+ launcher-")
 _KEEPALIVE = re.compile(rb"\0|OPTIONS ")
 _TIMESTAMP = re.compile(r"timestamp=\d+")
 
@@ -133,7 +135,7 @@ class Scene:
         if datagram.target in (RTPPROXY_CONTROL, RTPENGINE_CONTROL):
             # The cookie in front is random.
             command = datagram.data.decode(errors="replace").partition(" ")[2]
-            if not _GREETING.match(command):
+            if not _GREETING.match(command) and not _LAUNCHER.match(command):
                 self.note("the relay", command)
         elif datagram.source[0] == SERVER and datagram.target[0] not in (SERVER, "127.0.0.1"):
             agent = self._named.get(datagram.target)
