@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from kemi import auth_cache, location
 from kemi.bans import Bans
 from kemi.features import Features
@@ -36,7 +34,7 @@ def authenticate(request: Request, bans: Bans, *, qop: bool, features: Features)
         request.challenge(realm, qop=qop)
         return CHALLENGED
     if request.is_register:
-        if renewal is None or renewal <= monotonic():
+        if bans.is_due(renewal):
             bans.note_login(request)
     elif not request.is_publish:
         request.remove_credentials()

@@ -23,7 +23,7 @@ FAILURES = "authfail"  # "ip" or "@user" -> failures in the running window
 BANNED = "authban"  # "ip" or "@user" -> 1
 # "ip|user", "ip:port|user" and "ip:port" -> when to write the entry anew; the user is as its phone writes it. The time
 # is time.monotonic's, a clock that nobody sets: all processes have the same one, it lives as long as shared memory, and
-# fits into Kamailio's 32 bits beyond 2038.
+# fits into Kamailio's 32 bits beyond 2038. Another registrar of a cluster has another one: see Bans.is_due.
 LOGINS = "authok"
 
 
@@ -48,6 +48,13 @@ class Bans:
             return inf
         renewal = request.noted_login
         return renewal if isinstance(renewal, int) else None
+
+    def is_due(self, renewal: float | None) -> bool:
+        """Is the login to be noted (anew), now that it has succeeded? ``renewal`` is what :meth:`renewal` gave.
+
+        Also if the time is none that our clock can have given: then another registrar of the cluster has noted it.
+        """
+        return self._enabled and (renewal is None or not 0 < renewal - monotonic() <= self._renew_after)
 
     @seldom
     def refuses(self, request: Request) -> str:

@@ -10,6 +10,7 @@ from kemi.deadline import wait_until
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
 from kemi.testing.dialog import call, hang_up
+from kemi.testing.server import KamailioServer
 from tests.parity.root import Root
 from tests.server.cluster import (
     USERS,
@@ -22,6 +23,9 @@ from tests.server.cluster import (
     nated,
     require_call,
 )
+
+# Enough to lead to either registrar.
+CALL_IDS = [f"phone-{number}" for number in range(64)]
 
 
 @pytest.fixture
@@ -57,6 +61,40 @@ def test_one_registrar_serves_all_contacts(make_cluster: MakeCluster, dead: int)
                 require_call(caller, callee)
         with cluster.registered(carol):
             require_call(alice, carol)
+
+
+def login(phone: Client, call_id: str, password: str) -> int:
+    """The status of a REGISTER with this Call-ID, which chooses the registrar."""
+    headers = {"Call-ID": call_id, "Contact": phone.contact, "Expires": "600"}
+    return phone.ask("REGISTER", f"sip:{phone.domain}", headers=headers, password=password).status
+
+
+def leads_to(registrar: KamailioServer, phone: Client, call_id: str) -> bool:
+    """Does a phone that registers with this Call-ID do so at that registrar? It is registered then."""
+    assert login(phone, call_id, USERS[phone.user]) == 200
+    return call_id in registrar.log_text()
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_ban_spares_who_has_logged_in_at_a_registrar_that_is_dead(
+    make_cluster: MakeCluster, dead: int
+) -> None:
+    """A well-known user is always being guessed at somewhere; its phone must reach the registrar that is left."""
+    cluster = make_cluster(settings="auth:\n  ban:\n    failures_per_source: 0\n    failures_per_user: 3\n")
+    edge, victim = cluster.edges[0], cluster.registrars[dead]
+    with (
+        nated(edge, "alice", 2) as alice,
+        nated(edge, "alice", 5) as newcomer,
+        nated(edge, "bob", 3) as scout,
+        Client(edge, "alice", address="127.0.0.66") as mallory,
+    ):
+        call_id = next(name for name in CALL_IDS if leads_to(victim, scout, name))
+        assert login(alice, call_id, USERS["alice"]) == 200
+        kill(victim)
+        for number in range(6):
+            login(mallory, f"guess-{number}", "a guess")
+        assert login(newcomer, "newcomer", USERS["alice"]) == 403
+        assert login(alice, call_id, USERS["alice"]) == 200
 
 
 def test_a_registrar_that_comes_back_asks_for_all_contacts(make_cluster: MakeCluster) -> None:

@@ -44,7 +44,7 @@ WRONG: dict[str, tuple[str, tuple[str | int, ...], type[Exception], str]] = {
         "htable.sht_get",
         ("ipbann", "x"),
         ValueError,
-        "htable 'ipbann' is not defined; defined: ipban",
+        "htable 'ipbann' is not defined; defined: authcache, ipban",
     ),
     "header": ("hdr.append", ("X-A: 1",), ValueError, "expected one header line"),
     "status": ("sl.send_reply", (700, "x"), ValueError, "expected a status from 100 to 699"),

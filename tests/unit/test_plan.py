@@ -269,8 +269,7 @@ def outcome(
     patch.setattr(handler, "Plans", plans)
     # Each server gets messages with the same Via, at the same time.
     patch.setattr(builders, "_numbers", itertools.count(100000))
-    for module in ("kemi.bans", "kemi.auth"):
-        patch.setattr(f"{module}.monotonic", lambda: 1000.0)
+    patch.setattr("kemi.bans.monotonic", lambda: 1000.0)
     with patch.context(), as_modules(fake) if modules else using(fake):
         try:
             server = FakeServer(fake, router(settings, features.read(settings)))
