@@ -1,8 +1,8 @@
 """The record of this process in shared memory, kept up to date for `kemi reload`, `kemi status` and `kemi trace`.
 
 It is written when the process has loaded routes, and when it has caught an exception: not for messages that went well.
-What was loaded before Kamailio forked is reported once for all processes: two dozen that each make and write the same
-text would take 300 kB each.
+What was loaded before Kamailio forked is reported once for all processes, each of which then says no more than that it
+has started: two dozen that each make and write the same text would take 300 kB each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import KSR
 
 from kemi import log
-from kemi.status import RELOADS, START, TABLE, TRACE, ProcessRecord
+from kemi.status import RELOADS, START, STARTED, TABLE, TRACE, ProcessRecord
 
 if TYPE_CHECKING:
     from kemi.metrics import Metrics
@@ -53,8 +53,10 @@ class SelfReport:
         self.record.rank = rank
         if not self.for_all:
             self.write()
-        elif rank == _MAIN:
-            self._write(START)
+        else:
+            if rank == _MAIN:
+                self._put(START, self.record.to_text())
+            self._put(str(os.getpid()), STARTED)
         self._count(lambda metrics: metrics.loaded("served"))
 
     def refused(self, number: int, error: str) -> None:
@@ -112,13 +114,17 @@ class SelfReport:
 
     def write(self) -> None:
         """Put the record into the table. Never raises."""
-        self._write(str(os.getpid()))
+        if self._publish:
+            self._put(str(os.getpid()), self.record.to_text())
 
-    def _write(self, name: str) -> None:
+    def _put(self, name: str, value: str | int) -> None:
         if not self._publish:
             return
         try:
-            KSR.htable.sht_sets(TABLE, name, self.record.to_text())
+            if isinstance(value, int):
+                KSR.htable.sht_seti(TABLE, name, value)
+            else:
+                KSR.htable.sht_sets(TABLE, name, value)
         except Exception as problem:  # noqa: BLE001 - a report must not harm what it reports on
             log.error(f"table {TABLE}: this process cannot report: {problem!r}")
 

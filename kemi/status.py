@@ -11,8 +11,9 @@ from typing import Self
 
 #: The table (module htable) with a record per process under its process id, and the three entries below.
 TABLE = "kemi"
-#: The record of all processes that have none of their own: they serve what was loaded before Kamailio forked.
+#: The record of what was loaded before Kamailio forked. It is that of all processes whose own entry is STARTED.
 START = "start"
+STARTED = 1
 #: How many times `kemi reload` has asked for a load: raised before Kamailio is told.
 RELOADS = "reloads"
 #: The wish of `kemi trace`, see :mod:`kemi.trace`.

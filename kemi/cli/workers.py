@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kemi.cli import rpc
-from kemi.status import START, TABLE, ProcessRecord
+from kemi.status import START, STARTED, TABLE, ProcessRecord
 
 _KINDS = (
     ("udp receiver", "UDP worker"),
@@ -60,21 +60,21 @@ def processes(path: Path) -> list[Process]:
 
     Raises RpcError without an answer, NoTableError if they cannot report.
     """
-    records = _records(path)
-    start = records.get(START)
+    found = entries(path)
+    start = _record(found.get(START), None)
     return [
-        Process(row["PID"], row["DSC"], records.get(str(row["PID"]), start))
+        Process(row["PID"], row["DSC"], _record(found.get(str(row["PID"])), start))
         for row in rpc.call(path, "core.psx")
     ]
 
 
-def _records(path: Path) -> dict[str, ProcessRecord]:
-    found = {}
-    for name, value in entries(path).items():
-        if name.isdigit() or name == START:
-            with suppress(ValueError):
-                found[name] = ProcessRecord.from_text(str(value))
-    return found
+def _record(entry: str | int | None, start: ProcessRecord | None) -> ProcessRecord | None:
+    """What an entry in the table says; `start` is what was loaded before Kamailio forked."""
+    if entry == STARTED:
+        return start
+    with suppress(ValueError):
+        return ProcessRecord.from_text(str(entry))
+    return None
 
 
 def entries(path: Path, table: str = TABLE) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from kemi.cli.rpc import RpcError
+from kemi.cli.workers import processes
+from kemi.deadline import wait_until
 from kemi.testing.client import Client
 from kemi.testing.dialog import call
 from kemi.testing.relay import Relay
@@ -60,6 +63,41 @@ def test_all_is_well_after_the_start(server: KamailioServer) -> None:
     assert {row["load"] for row in workers(found)} == {0}
     assert len({row["version"] for row in workers(found)}) == 1
     assert all(row["memory"] > 1_000_000 for row in workers(found))
+
+
+SLOW_START = """
+import time
+from pathlib import Path
+
+from kemi.router import Router
+
+
+class Routes(Router):
+    def start(self, rank):
+        end = time.monotonic() + 30
+        while rank == 1 and not Path(__file__).with_name("go").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+"""
+
+
+def test_a_worker_that_is_still_starting_does_not_serve_yet(start: Servers) -> None:
+    """It opens a connection to a database, say, while the others serve already."""
+    server = start.make(routes=SLOW_START)
+    server.launch()
+
+    def silent() -> list[int]:
+        try:
+            found = processes(server.rpc_socket)
+        except RpcError:
+            return []
+        return [process.pid for process in found if process.is_worker and process.record is None]
+
+    wait_until("all workers but one to have started", lambda: len(silent()) == 1, 10)
+    [slow] = silent()
+    told = f"UDP worker {slow} has not reported: it may still be starting"
+    assert status(server, exit_code=1)["problems"] == [told]
+    (server.folder / "go").touch()
+    assert status(ready(server))["problems"] == []
 
 
 def test_it_is_readable(server: KamailioServer) -> None:

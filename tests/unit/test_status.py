@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kemi.cli.reload import ReloadError, summary
 from kemi.cli.status import _problems
 from kemi.cli.workers import Process
 from kemi.self_report import SelfReport, fingerprint
-from kemi.status import START, TABLE, TRACE, ProcessRecord
+from kemi.status import START, STARTED, TABLE, TRACE, ProcessRecord
 from kemi.testing.ksr import FakeKSR
 from kemi.trace import Wish
 
@@ -80,10 +81,11 @@ def test_loads_refusals_and_exceptions_are_published(
 def test_what_was_loaded_before_the_fork_is_reported_once_for_all(ksr: FakeKSR, report: SelfReport) -> None:
     report.describe(0, [], None)
     report.for_all = True
+    own = str(os.getpid())
     report.loaded(3)
-    assert ksr.htables[TABLE] == {}
+    assert ksr.htables[TABLE] == {own: STARTED}
     report.loaded(0)
-    assert list(ksr.htables[TABLE]) == [START]
+    assert list(ksr.htables[TABLE]) == [own, START]
     report.caught("ValueError: y")
     assert published(ksr).exceptions == 1
 
