@@ -28,6 +28,7 @@ _CONTROL_PORT = 4444
 _TONE_SECONDS = 120
 _TALK_SECONDS = 5.0
 _RING_SECONDS = 15.0
+_CLOSE_SECONDS = 2.0
 _MODULES = "/usr/lib/baresip/modules"
 _CONFIG = f"""\
 sip_listen 0.0.0.0:5060
@@ -118,12 +119,23 @@ class HomePhone:
         except DeadlineError as error:
             self.say(f"{what}: {error}")
             return
-        # The recording's last bytes are written when the call's streams go.
-        recordings = sorted((FOLDER / "heard").glob("*dec.wav"), key=lambda path: path.stat().st_mtime)
-        heard = sound.seconds_heard(recordings[-1], self.peer_hertz) if recordings else 0.0
-        self.say(f"{what}, heard {self.peer_hertz} Hz for {heard:.1f} s")
+        self.say(f"{what}, heard {self.peer_hertz} Hz for {self._heard():.1f} s")
         for path in (FOLDER / "heard").iterdir():
             path.unlink()
+
+    def _heard(self) -> float:
+        """Seconds of the other's tone in the recording of the call that has ended."""
+
+        def recording() -> Path | None:
+            complete = filter(sound.is_complete, (FOLDER / "heard").glob("*dec.wav"))
+            return max(complete, key=lambda path: path.stat().st_mtime, default=None)
+
+        try:
+            # baresip tells of the end first, and closes the recording then.
+            path = wait_until("the recording of the call", recording, seconds=_CLOSE_SECONDS)
+        except DeadlineError:
+            return 0.0
+        return sound.seconds_heard(path, self.peer_hertz)
 
     def say(self, text: str) -> None:
         sys.stdout.write(f"{self.name}: {text}\n")

@@ -23,6 +23,15 @@ def write_tone(path: Path, hertz: int, seconds: int) -> None:
         file.writeframes(period.tobytes() * seconds)
 
 
+def is_complete(path: Path) -> bool:
+    """Has whoever records closed the file? Only then the length of what is in it stands at its beginning."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.getnframes() > 0
+    except (wave.Error, EOFError):
+        return False
+
+
 def seconds_heard(path: Path, hertz: int) -> float:
     """Time in a recording during which that tone is loud and holds most of the sound's power."""
     with wave.open(str(path), "rb") as file:
