@@ -72,4 +72,4 @@ def test_a_restart_forgets_no_phone(phones: Stack) -> None:
     heard = wait_for_call(phones, since)
     assert min(heard.values()) > 4, heard
     # The phones have not registered anew: their rows are the same.
-    assert phones.sql(query) == before
+    assert phones.sql(query) == before, "\n".join(map(phones.logs, _PUBLIC))
