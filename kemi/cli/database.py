@@ -91,6 +91,16 @@ class Database:
             )
         return {str(row[0]) for row in found}
 
+    def lock_schema(self) -> None:
+        """Until this connection ends nobody else who asks for this gets on. Raises DatabaseError after a minute.
+
+        A transaction of SQLite's is such a lock.
+        """
+        if self.url.engine == "mysql" and self.rows(
+            "SELECT GET_LOCK(CONCAT('kemi.', LEFT(DATABASE(), 50)), 60)"
+        ) != [(1,)]:
+            raise DatabaseError(f"{self.url}: somebody else has been creating tables for a minute; try again")
+
     def commit(self) -> None:
         self._connection.commit()
 
@@ -156,6 +166,7 @@ def _open_mysql(url: DatabaseUrl) -> Database:
             database=url.name,
             connect_timeout=10,
         )
-    except pymysql.err.OperationalError as error:
+    except (pymysql.err.OperationalError, RuntimeError) as error:
+        # RuntimeError: the server asks for a kind of login for which a package is missing, and the text names it.
         raise DatabaseError(f"{url}: cannot connect: {error.args[-1]}") from error
     return Database(url, connection, pymysql.err.MySQLError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,10 @@ ACC_COLUMNS = {
     "dst_user": "VARCHAR(64)",
     "dst_domain": "VARCHAR(128)",
 }
+
+#: Kamailio's table of the others' versions, and the version of one that is not finished: no release has that.
+VERSIONS = "version"
+BEING_MADE = 0
 
 _CREATE_TABLE = re.compile(r"CREATE TABLE [`\"]?(\w+)", re.IGNORECASE)
 _VERSION = re.compile(
@@ -78,25 +82,55 @@ def read_tables(engine: str, sets: Sequence[str] = SETS, prefixes: Sequence[Path
 
 
 def create(database: Database, tables: Sequence[Table]) -> list[str]:
-    """Create the tables that are missing and return their names. Nothing existing is changed."""
-    present = database.tables()
+    """Create the tables that are missing and return their names. Nothing that exists is changed.
+
+    MySQL knows no transaction for this. So each table is entered in the table ``version`` as being made first, and with
+    its version last: what an earlier creation has left unfinished is made anew. Whoever else creates tables waits.
+    """
+    database.lock_schema()
+    present, versions = database.tables(), _versions(database)
     missing = [table for table in tables if table.name not in present]
-    for table in missing:
+    unfinished = [
+        table for table in tables if table.name in present and _is_unfinished(database, table, versions)
+    ]
+    for table in unfinished:
+        if table.name != VERSIONS:
+            database.execute(f"DROP TABLE {table.name}")
+    for table in tables:
+        if table in missing or table in unfinished:
+            _make(database, table, exists=table.name == VERSIONS and table in unfinished)
+    return [table.name for table in tables if table in missing or table in unfinished]
+
+
+def _is_unfinished(database: Database, table: Table, versions: Mapping[str, int]) -> bool:
+    if table.name == VERSIONS:
+        return not versions
+    return versions.get(table.name) == BEING_MADE and not database.rows(f"SELECT 1 FROM {table.name} LIMIT 1")
+
+
+def _make(database: Database, table: Table, *, exists: bool) -> None:
+    if table.name != VERSIONS:
+        _enter(database, table.name, BEING_MADE)
+    if not exists:
         for statement in table.statements:
             database.execute(statement)
-        if not database.rows("SELECT table_version FROM version WHERE table_name = ?", table.name):
-            database.execute(
-                "INSERT INTO version (table_name, table_version) VALUES (?, ?)", table.name, table.version
-            )
-    return [table.name for table in missing]
+    _enter(database, table.name, table.version)
+
+
+def _enter(database: Database, name: str, version: int) -> None:
+    database.execute(f"DELETE FROM {VERSIONS} WHERE table_name = ?", name)
+    database.execute(f"INSERT INTO {VERSIONS} (table_name, table_version) VALUES (?, ?)", name, version)
+
+
+def _versions(database: Database) -> dict[str, int]:
+    if VERSIONS not in database.tables():
+        return {}
+    return dict(database.rows(f"SELECT table_name, table_version FROM {VERSIONS}"))
 
 
 def check(database: Database, tables: Sequence[Table]) -> list[str]:
     """What is wrong, one line each: tables that are missing or of another version than Kamailio expects."""
-    present = database.tables()
-    versions: dict[str, int] = {}
-    if "version" in present:
-        versions = dict(database.rows("SELECT table_name, table_version FROM version"))
+    present, versions = database.tables(), _versions(database)
     faults = []
     for table in tables:
         found = versions.get(table.name)

@@ -97,16 +97,54 @@ def test_a_failed_create_leaves_nothing_behind(sqlite_url: str) -> None:
         assert database.tables() == set()
 
 
-def test_two_creations_at_once_do_not_collide(sqlite_url: str, tmp_path: Path) -> None:
-    program = (
-        f"from kemi.cli.db import prepare; import sys; sys.stdout.write(str(len(prepare({sqlite_url!r}))))"
+class Interrupted(Exception):  # noqa: N818 - no error: a crash that is played
+    pass
+
+
+def create_until(url: str, statements: int) -> None:
+    """Create tables, and raise Interrupted after so many statements."""
+    left = iter(range(statements))
+    with connect(url) as database, pytest.MonkeyPatch.context() as patch:
+        run = database.execute
+
+        def execute(statement: str, *values: object) -> int:
+            if next(left, None) is None:
+                raise Interrupted
+            return run(statement, *values)
+
+        patch.setattr(database, "execute", execute)
+        create(database, read_tables(database.url.engine))
+
+
+@pytest.mark.parametrize("statements", [1, 2, 3, 4, 6, 9, 20, 61])
+def test_a_creation_that_was_interrupted_is_finished_by_the_next(url: str, statements: int) -> None:
+    """MySQL keeps each table that is there so far."""
+    with pytest.raises(Interrupted):
+        create_until(url, statements)
+    kemi("db", "create", "--db", url)
+    assert "all of the version that the installed Kamailio expects" in kemi("db", "check", "--db", url).output
+    assert kemi("db", "create", "--db", url).output.endswith(": nothing to create\n")
+
+
+def test_nothing_is_dropped_that_holds_something(url: str) -> None:
+    kemi("db", "create", "--db", url)
+    kemi("user", "add", "alice@example.org", "--db", url, "--password-stdin", typed="secret\n")
+    change(url, "UPDATE version SET table_version = 0 WHERE table_name = 'subscriber'")
+    output = kemi("db", "create", "--db", url, succeeds=False).output
+    assert re.search(
+        r"table subscriber: the installed Kamailio expects version \d+, found version 0;", output
     )
+    assert rows(url, "SELECT username FROM subscriber") == [("alice",)]
+
+
+def test_two_creations_at_once_do_not_collide(url: str, tmp_path: Path) -> None:
+    program = f"from kemi.cli.db import prepare; import sys; sys.stdout.write(str(len(prepare({url!r}))))"
     running = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path)
         for _ in range(3)
     ]
     created = sorted(int(process.communicate(timeout=PATIENCE)[0]) for process in running)
-    assert created == [0, 0, len(read_tables("sqlite"))]
+    assert created == [0, 0, len(read_tables(DatabaseUrl.parse(url).engine))]
 
 
 def test_the_file_is_closed_to_strangers(sqlite_url: str, tmp_path: Path) -> None:
