@@ -78,9 +78,9 @@ user: ## Add a user who may register and call (NAME=alice DOMAIN=)
 user-here: run-packages $(VENV)/run.stamp
 	@$(BIN)/kemi user add $(NAME) $(USER_ARGS)
 
-up: ## Build and start the stack of docker compose; makes .env (PROFILE=phones or cluster)
-	@python3 docker/stack.py prepare
-	@$(if $(filter cluster,$(PROFILE)),SINGLE_SERVER=0) docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build --wait $(ARGS)
+up: ## Build and start the stack of docker compose; makes .env (PROFILE=phones, monitor, "cluster monitor")
+	@python3 docker/stack.py prepare $(PROFILE)
+	@$(if $(filter cluster,$(PROFILE)),SINGLE_SERVER=0) docker compose $(foreach one,$(PROFILE),--profile $(one)) up --detach --build --wait $(ARGS)
 	@python3 docker/stack.py welcome
 
 down: ## Stop the stack; users and registrations stay (ARGS=-v: remove them, too)

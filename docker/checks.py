@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 REQUIRED = ("ADVERTISED_ADDRESS", "SIP_DOMAIN", "DB_PASSWORD")
 """What has no default."""
@@ -28,6 +28,8 @@ def faults(values: Mapping[str, str], required: Sequence[str] = REQUIRED) -> lis
             # A password is not shown, not even a wrong one.
             shown = "one that does not fit" if name.endswith("PASSWORD") else f"'{value}'"
             found.append(f"{name}: expected {fault}, found {shown}")
+    if values.get("TLS_PORT") and values["TLS_PORT"] == values.get("SIP_PORT"):
+        found.append(f"TLS_PORT: expected another port than SIP_PORT's, found {values['TLS_PORT']} for both")
     host = values.get("DB_HOST", _OWN_DATABASE)
     if values.get("LOCAL_DATABASE") == "0" and host in ("", _OWN_DATABASE):
         found.append(
@@ -36,12 +38,30 @@ def faults(values: Mapping[str, str], required: Sequence[str] = REQUIRED) -> lis
     return found
 
 
+def required(values: Mapping[str, str], profiles: Collection[str]) -> tuple[str, ...]:
+    """What must have a value where the stack is started with these profiles. No password may be empty."""
+    more = []
+    if values.get("LOCAL_DATABASE") != "0":
+        more.append("DB_ROOT_PASSWORD")
+    if "phones" in profiles:
+        more.append("PHONE_PASSWORD")
+    if "monitor" in profiles:
+        more.append("GRAFANA_PASSWORD")
+    return (*REQUIRED, *more)
+
+
 def _address(value: str) -> str | None:
     try:
         address = ipaddress.IPv4Address(value)
     except ValueError:
         address = None
-    if address is None or address.is_unspecified or address.is_multicast:
+    if (
+        address is None
+        or address.is_multicast
+        or address.is_reserved
+        or address.is_link_local
+        or not int(address)
+    ):
         return "the IPv4 address at which phones reach this machine, such as 203.0.113.7"
     return None
 
@@ -81,8 +101,14 @@ def _name(value: str) -> str | None:
 
 
 def _password(value: str) -> str | None:
-    # Kamailio takes a DBURL apart at these, and knows no way to write them otherwise.
-    return "a text without blanks, quotes and : @ / \\" if re.search(r"[:@/\s\"'\\]", value) else None
+    # Kamailio takes a DBURL apart at these, and knows no way to write them otherwise; compose takes what follows a $
+    # for the name of a variable, and tells it.
+    return "a text without blanks, quotes and : @ / \\ $" if re.search(r"[:@/\s\"'\\$]", value) else None
+
+
+def _phone_password(value: str) -> str | None:
+    # baresip's lines end at a ; too.
+    return "a text without blanks, quotes and : @ / \\ $ ;" if ";" in value or _password(value) else None
 
 
 def _db_mode(value: str) -> str | None:
@@ -117,12 +143,23 @@ _EXPECTED: dict[str, Callable[[str], str | None]] = {
     "DB_USER": _name,
     "DB_PASSWORD": _password,
     "DB_ROOT_PASSWORD": _password,
+    "PHONE_PASSWORD": _phone_password,
+    "GRAFANA_PASSWORD": _password,
     "DB_MODE": _db_mode,
     "KAMAILIO_WORKERS": _number,
+    "KAMAILIO_MEMORY_MB": _number,
+    "MONITOR_ADDRESS": _listen_address,
+    "PROMETHEUS_PORT": _port,
+    "GRAFANA_PORT": _port,
 }
+KNOWN = frozenset(_EXPECTED)
+"""The lines of `.env` that are looked at."""
 
 _ADVICE = {
     "ADVERTISED_ADDRESS": "set the IPv4 address at which phones reach this machine",
     "SIP_DOMAIN": "set your SIP domain, or the same address",
     "DB_PASSWORD": "set the password of DB_USER in the database",
+    "DB_ROOT_PASSWORD": "set a password for the database's own administrator",
+    "PHONE_PASSWORD": "set a password for the two phones",
+    "GRAFANA_PASSWORD": "set a password for Grafana's user admin",
 }

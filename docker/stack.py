@@ -5,35 +5,36 @@ It runs on the user's machine, so it needs nothing but Python.
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import secrets
 import socket
-import subprocess
+import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import checks
+import passwords
+import ports
+from engine import ROOT, StackError
 
-ROOT = Path(__file__).resolve().parents[1]
 ENV_FILE = ROOT / ".env"
-SECRETS = ROOT / "var" / "secrets"
 
-# Which line of .env becomes which secret of docker-compose.yml.
-SECRET_FILES = {
-    "DB_PASSWORD": "db_password",
-    "DB_ROOT_PASSWORD": "db_root_password",
-    "PHONE_PASSWORD": "phone_password",
-    "GRAFANA_PASSWORD": "grafana_password",
-}
-
+# Those of docker-compose.yml.
 DEFAULTS = {
     "PUBLISH_ADDRESS": "0.0.0.0",
     "SIP_PORT": "5060",
     "TLS_PORT": "5061",
     "MEDIA_PORTS": "35000-35059",
+    "SIP_PORT_2": "5070",
+    "TLS_PORT_2": "5071",
+    "MEDIA_PORTS_2": "35100-35159",
+    "MONITOR_ADDRESS": "127.0.0.1",
+    "PROMETHEUS_PORT": "9090",
+    "GRAFANA_PORT": "3000",
+    "LOCAL_DATABASE": "1",
+    "DB_USER": "kamailio",
+    "ROUTES": "./routes",
 }
 
 _TEMPLATE = """\
@@ -67,34 +68,48 @@ GRAFANA_PASSWORD={grafana_password}
 """
 
 
-class StackError(Exception):
-    """The stack cannot start like this. The text says what to change."""
-
-
-def prepare() -> None:
+def prepare(profiles: Collection[str]) -> None:
     """Make `.env` if there is none, check it, and write the secrets. Raises StackError."""
     if not ENV_FILE.exists():
         _make_env_file()
         _say(f"made {ENV_FILE.name}: this machine's address is {outgoing_address()}, passwords are random")
-    values = read_env_file()
-    faults = checks.faults(values) or list(_ports_in_use(DEFAULTS | values))
+    values = read_values()
+    profiles = {*profiles, *values.get("COMPOSE_PROFILES", "").split(",")}
+    faults = checks.faults(values, checks.required(values, profiles)) or list(ports.in_use(values, profiles))
     if faults:
         raise StackError("\n".join(f".env: {fault}" for fault in faults))
-    _write_secrets(values)
+    routes = ROOT / values["ROUTES"]
+    if not routes.is_dir():
+        raise StackError(
+            f".env: ROUTES={values['ROUTES']}: expected the folder of your rules, found none there"
+        )
+    mounted = (routes, *routes.glob("*.*"), *(ROOT / "docker" / "monitor").rglob("*"))
+    if closed := list(_unreadable(mounted)):
+        raise StackError("\n".join(closed))
+    passwords.store(values)
 
 
-def read_env_file() -> dict[str, str]:
-    """The values of `.env`. Raises StackError if it cannot be read."""
+def read_values() -> dict[str, str]:
+    """What docker compose takes for the variables: the environment's values, those of `.env`, defaults.
+
+    Raises StackError if `.env` cannot be read.
+    """
     try:
         text = ENV_FILE.read_text(encoding="utf-8")
     except OSError as error:
         raise StackError(f"{ENV_FILE}: {error.strerror}; who made it, root?") from error
+    except UnicodeDecodeError as error:
+        raise StackError(
+            f"{ENV_FILE}: expected UTF-8, found a byte {error.object[error.start]:#x}"
+        ) from error
     values = {}
     for line in text.splitlines():
-        name, found, value = line.strip().partition("=")
+        name, found, value = line.strip().removeprefix("export ").partition("=")
         if found and not name.startswith("#"):
             values[name.strip()] = value.strip().strip("\"'")
-    return values
+    names = {*values, *DEFAULTS, *checks.KNOWN, "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"}
+    values |= {name: os.environ[name] for name in names if name in os.environ}
+    return {**values, **{name: text for name, text in DEFAULTS.items() if not values.get(name)}}
 
 
 def outgoing_address() -> str:
@@ -107,9 +122,9 @@ def outgoing_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def welcome() -> None:
+def welcome(_profiles: Collection[str]) -> None:
     """Say how to register a phone."""
-    values = DEFAULTS | read_env_file()
+    values = read_values()
     address, port = values["ADVERTISED_ADDRESS"], values["SIP_PORT"]
     rows = {
         "Domain": values["SIP_DOMAIN"],
@@ -128,86 +143,17 @@ def welcome() -> None:
 def _make_env_file() -> None:
     text = _TEMPLATE.format(
         address=outgoing_address(),
-        **{name: secrets.token_hex(16) for name in SECRET_FILES.values()},
+        **{name: secrets.token_hex(16) for name in passwords.FILES.values()},
     )
     with open(os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def _write_secrets(values: Mapping[str, str]) -> None:
-    SECRETS.mkdir(parents=True, exist_ok=True)
-    # Nobody else enters the folder. The files themselves are mounted into containers, whose users have other numbers.
-    SECRETS.chmod(0o700)
-    changed = False
-    for name, file in SECRET_FILES.items():
-        path, text = SECRETS / file, values.get(name, "")
-        if path.exists():
-            if path.read_text() == text:
-                continue
-            changed = True
-            path.unlink()
-        path.write_text(text)
-        path.chmod(0o444)
-    if changed:
-        # Containers go on with the file they were started with, and compose does not look into it.
-        command = ["docker", "compose", "--profile", "*", "rm", "--stop", "--force"]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-
-
-def _ports_in_use(values: Mapping[str, str]) -> Iterator[str]:
-    """A line for each setting with a port that another program has."""
-    low, _, high = values["MEDIA_PORTS"].partition("-")
-    wanted = [
-        ("SIP_PORT", ("kamailio", "edge-1"), 5060, ("udp", "tcp"), [int(values["SIP_PORT"])]),
-        ("TLS_PORT", ("kamailio", "edge-1"), 5061, ("tcp",), [int(values["TLS_PORT"])]),
-        ("MEDIA_PORTS", ("rtpproxy",), int(low), ("udp",), range(int(low), int(high) + 1)),
-    ]
-    for name, services, inside, transports, ports in wanted:
-        for transport in transports:
-            taken = [port for port in ports if not _is_free(transport, values["PUBLISH_ADDRESS"], port)]
-            if taken and ports[0] not in [_published(service, inside, transport) for service in services]:
-                option = "-lntp" if transport == "tcp" else "-lnup"
-                yield (
-                    f"{name}={values[name]}: {transport} port {taken[0]} is in use on this machine; stop what uses it "
-                    f"(see `ss {option}`) or set another {name}"
-                )
-                break
-
-
-def _is_free(transport: str, address: str, port: int) -> bool:
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if transport == "tcp":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            # A port below 1024 is for root to try, an address that is not here for Docker to complain about.
-            return error.errno != errno.EADDRINUSE
-    return True
-
-
-def _published(service: str, port: int, transport: str) -> int:
-    """The port of this machine that this stack's own container has now, 0 if it does not run.
-
-    One that ends again and again, for a password that is wrong, holds its port with interruptions.
-    """
-    asked = ["docker", "compose", "--profile", "*", "ps", "--all", "--quiet", service]
-    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
-    for container in found.stdout.split():
-        command = [
-            "docker",
-            "inspect",
-            "--format",
-            "{{.State.Status}} {{json .HostConfig.PortBindings}}",
-            container,
-        ]
-        shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
-        state, _, bindings = shown.partition(" ")
-        if state in ("running", "restarting"):
-            bound = (json.loads(bindings) or {}).get(f"{port}/{transport}")
-            return int(bound[0]["HostPort"]) if bound else 0
-    return 0
+def _unreadable(paths: Iterable[Path]) -> Iterator[str]:
+    """A line for each path that is closed to the users of containers, who have numbers of their own."""
+    for path in paths:
+        if not path.stat().st_mode & (stat.S_IXOTH if path.is_dir() else stat.S_IROTH):
+            yield f"{path}: expected it to be readable for everybody, as containers read it; chmod a+rX {path}"
 
 
 def _say(line: str) -> None:
@@ -216,11 +162,11 @@ def _say(line: str) -> None:
 
 def main() -> int:
     verbs = {"prepare": prepare, "welcome": welcome}
-    if len(sys.argv) != 2 or sys.argv[1] not in verbs:
-        sys.stderr.write(f"usage: stack.py {'|'.join(verbs)}\n")
+    if len(sys.argv) < 2 or sys.argv[1] not in verbs:
+        sys.stderr.write(f"usage: stack.py {'|'.join(verbs)} [PROFILE ...]\n")
         return 2
     try:
-        verbs[sys.argv[1]]()
+        verbs[sys.argv[1]](sys.argv[2:])
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 2

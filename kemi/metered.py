@@ -21,7 +21,9 @@ class MeteredHandler(Handler):
 
     def __init__(self, router: Router, folder: Path | None = None) -> None:
         super().__init__(router, folder)
-        self._metrics = self.report.metrics = Metrics(router.settings)
+        self._metrics = self.report.metrics = Metrics(
+            router.settings, sees_phones=not router.features.cluster
+        )
         self._observe = self._count
         self._exporter = Exporter(router.settings)
         router.count_media(self._metrics.relay_answered)

@@ -54,9 +54,11 @@ _RELAY = re.compile(r"udp:(?P<host>[^\s=]+):(?P<port>\d+)")
 class Metrics:
     """What one process counts. The numbers of its last second may still be here when Prometheus asks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, sees_phones: bool = True) -> None:
+        # What a registrar behind edges would find are signs of the edges.
+        names = settings.nat.tests if sees_phones else ()
         # A REGISTER has no SDP, and nat_uac_test logs an error for other bodies.
-        tests = ((name, NatTest[name]) for name in settings.nat.tests)
+        tests = ((name, NatTest[name]) for name in names)
         self._tests = tuple((name, int(test)) for name, test in tests if not test & READ_SDP)
         #: Requests by the rule that decided them.
         self.decisions: defaultdict[Rule, int] = defaultdict(int)

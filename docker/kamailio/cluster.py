@@ -59,7 +59,11 @@ def _settings(folder: Path) -> Path:
     own = ROUTES / f"{_role()}.yaml"
     if not own.exists():
         made = folder / "kemi.yaml"
-        made.write_text(yaml.safe_dump({"cluster": {**_members(), "patience": _PATIENCE_MILLISECONDS}}))
+        told = {
+            "cluster": {**_members(), "patience": _PATIENCE_MILLISECONDS},
+            "metrics": {"allow": os.environ.get("PROMETHEUS", "").split()},
+        }
+        made.write_text(yaml.safe_dump(told))
         return made
     try:
         read = yaml.safe_load(own.read_text())

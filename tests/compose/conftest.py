@@ -43,7 +43,7 @@ def pytest_terminal_summary(
 def build_image(engine: Engine, name: str) -> str:
     """Build what a registry would have, from the folder of that name; the image's name."""
     files = engine.folder / name
-    shutil.copytree(Path(__file__).parent / name, files)
+    shutil.copytree(Path(__file__).parent / name, files, dirs_exist_ok=True)
     engine.output(["docker", "build", "--quiet", "--tag", f"kemi-test-{name}", str(files)], seconds=600)
     return f"kemi-test-{name}"
 

@@ -15,6 +15,7 @@ from kemi.testing.client import Client
 from kemi.testing.dialog import Dialog
 from kemi.testing.message import Message
 from tests.compose import load
+from tests.compose.conftest import build_image
 from tests.compose.load import Load
 from tests.compose.phone import (
     PASSWORD,
@@ -27,6 +28,7 @@ from tests.compose.phone import (
     phone,
     register,
 )
+from tests.compose.prometheus_api import query
 from tests.compose.stack import PHONES, Stack
 
 Report = Callable[[str], None]
@@ -246,6 +248,55 @@ def edge_1_stopped(cluster: Stack) -> Iterator[None]:
     finally:
         cluster.compose("start", "edge-1")
         cluster.wait_healthy("edge-1")
+
+
+def test_a_relay_killed(cluster: Stack, running: Load, report: Report) -> None:
+    """New calls use the other one; a call through the dead one goes on without sound, and its BYE passes."""
+    with registered(cluster, "alice", 0, 30) as alice, registered(cluster, "bob", 1, 31) as bob:
+        # So many that both relays have some.
+        calls = [Call(alice, bob, invitation(alice, bob.uri)) for _ in range(6)]
+        killed = time.monotonic()
+        cluster.compose("stop", "--timeout", "0", "rtpproxy-2")
+        try:
+            running.wait_for_success()
+            for call in calls:
+                call.hang_up()
+            report(
+                f"cluster, one of two relays killed: {running.cost('REGISTER', killed)}; {running.cost('call', killed)}"
+            )
+            require_little_lost(running, killed)
+        finally:
+            cluster.compose("start", "rtpproxy-2")
+            cluster.wait_healthy("rtpproxy-2")
+
+
+def test_prometheus_asks_all_servers(cluster: Stack) -> None:
+    image = build_image(cluster.engine, "prometheus")
+    cluster.engine.environment["PROMETHEUS_IMAGE"] = image
+    up = ("up", "--detach", "--wait", "prometheus")
+    cluster.compose("--profile", "cluster", "--profile", "monitor", *up)
+    try:
+        wait_until(
+            "a scrape of each server",
+            lambda: (
+                {row["metric"]["instance"] for row in query(cluster, 'up{job="kemi"} == 1')}
+                == {f"{name}:5060" for name in SERVICES[:4]}
+            ),
+            seconds=60,
+            every=1,
+        )
+    finally:
+        cluster.compose("--profile", "monitor", "rm", "--stop", "--force", "prometheus")
+
+
+def test_the_single_server_is_not_started_beside_it(cluster: Stack) -> None:
+    environment = cluster.engine.environment
+    kept = {name: environment.pop(name) for name in ("COMPOSE_PROFILES", "SINGLE_SERVER")}
+    try:
+        said = cluster.make_fails("up")
+    finally:
+        environment.update(kept)
+    assert "the cluster is running and has the ports; `make down` first" in said
 
 
 def test_the_database_stopped(cluster: Stack, running: Load, report: Report) -> None:

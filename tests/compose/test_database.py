@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -62,3 +63,30 @@ def test_a_password_that_the_database_refuses_is_named(stack: Stack) -> None:
     stack.engine.output(["docker", "start", stack.container("kamailio")])
     stack.wait_for_log("kamailio", "Access denied for user 'kamailio'")
     assert stack.env["DB_PASSWORD"] == right
+
+
+def test_make_up_has_the_database_change_its_passwords(stack: Stack) -> None:
+    """They are read when the database is made, and never again."""
+    stack.make("down")
+    users = stack_users(stack)
+    stack.set_env(DB_PASSWORD="another!one", DB_ROOT_PASSWORD="and-another")
+    stack.make("up")
+    assert stack_users(stack) == users
+    assert "all tables are there" in stack.logs("kamailio")
+
+
+def stack_users(stack: Stack) -> list[list[str]]:
+    """Who is in the table subscriber, of a database that runs or has to be started for that."""
+    stack.compose("up", "--detach", "--wait", "database")
+    return stack.sql("SELECT username FROM subscriber ORDER BY 1")
+
+
+def test_a_database_whose_passwords_are_lost_is_named(stack: Stack) -> None:
+    secrets = stack.folder / "var" / "secrets"
+    away = secrets.rename(stack.folder / "var" / "away")
+    said = stack.make_fails("up")
+    assert "the volume kemi_database has a database whose passwords are not known here" in said
+    assert "`docker volume rm kemi_database`" in said
+    shutil.rmtree(secrets)
+    away.rename(secrets)
+    stack.wait_healthy("kamailio")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +12,7 @@ from tests.compose import load
 from tests.compose.conftest import build_image
 from tests.compose.load import Load
 from tests.compose.phone import PASSWORD
+from tests.compose.prometheus_api import query
 from tests.compose.stack import Stack
 
 _USERS = ("seen1", "seen2", "seen3")
@@ -33,16 +32,6 @@ def monitored(stack: Stack) -> Iterator[Stack]:
 def busy(monitored: Stack) -> Iterator[Load]:
     with load.running(monitored, _USERS[:1], [(_USERS[1], _USERS[2])]) as running:
         yield running
-
-
-def query(stack: Stack, expression: str) -> list[dict[str, Any]]:
-    """The answer of Prometheus to one question."""
-    url = f"http://127.0.0.1:9090/api/v1/query?query={quote(expression)}"
-    answer = json.loads(stack.execute("prometheus", "wget", "--quiet", "--output-document=-", url))
-    assert answer["status"] == "success"
-    found = answer["data"]["result"]
-    assert isinstance(found, list)
-    return found
 
 
 def expressions(stack: Stack) -> dict[str, str]:

@@ -8,18 +8,26 @@ from contextlib import ExitStack, closing
 import pytest
 
 from kemi.cli.database import connect
-from kemi.deadline import DeadlineError
+from kemi.deadline import DeadlineError, wait_until
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import database
 from tests.parity.root import Root
 from tests.server.cluster import USERS, Cluster, bob, edge, nated
+from tests.server.test_metrics import metrics
 
 __all__ = ["bob", "edge"]  # fixtures
 
 TRUSTED = "127.0.0.77"
-SETTINGS = "auth:\n  ban:\n    failures_per_source: 1\n    failures_per_user: 0\n"
+SETTINGS = """\
+auth:
+  ban:
+    failures_per_source: 1
+    failures_per_user: 0
+metrics:
+  allow: [127.0.0.0/8]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +38,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, root: Root) -> Iterator[Cl
     made = Cluster(
         lambda: tmp_path_factory.mktemp("k"),
         url,
-        edge_defines=["WITH_ANTIFLOOD"],
-        registrar_defines=["WITH_ANTIFLOOD", "WITH_IPAUTH"],
+        edge_defines=["WITH_ANTIFLOOD", "WITH_METRICS"],
+        registrar_defines=["WITH_ANTIFLOOD", "WITH_IPAUTH", "WITH_METRICS"],
         settings=SETTINGS,
         root=root,
         NATPING_INTERVAL=0,
@@ -59,6 +67,29 @@ def test_who_guesses_passwords_is_banned_and_not_its_edge(cluster: Cluster, edge
         assert "inactive" not in edge.log_text()
         with cluster.registered(carol):
             pass
+
+
+def test_each_server_tells_prometheus_what_it_did(
+    cluster: Cluster, edge: KamailioServer, bob: Client
+) -> None:
+    """Registrars count who has registered, and no signs of NAT: they would be those of the edges."""
+    bob.register(password=USERS["bob"])
+
+    def counted(server: KamailioServer) -> dict[str, float]:
+        with Client(server, "poll") as poll:
+            # A worker hands its numbers on with a message that comes a second after the last.
+            poll.ask("OPTIONS", server.uri)
+        return metrics(server)
+
+    def total(servers: list[KamailioServer], name: str) -> float:
+        return sum(counted(server).get(name, 0) for server in servers)
+
+    registered = 'kemi_registrations_total{behind="nat"}'
+    wait_until("registrars to count", lambda: total(cluster.registrars, registered), 10, every=0.5)
+    decided = 'kemi_decisions_total{rule="to_registrar"}'
+    wait_until("edges to count", lambda: total(cluster.edges, decided), 10, every=0.5)
+    for registrar in cluster.registrars:
+        assert not any("kemi_nat_signs_total" in name for name in metrics(registrar))
 
 
 def test_an_address_is_trusted_through_an_edge(edge: KamailioServer, bob: Client) -> None:
