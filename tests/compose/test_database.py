@@ -71,6 +71,7 @@ def test_make_up_has_the_database_change_its_passwords(stack: Stack) -> None:
     users = stack_users(stack)
     stack.set_env(DB_PASSWORD="another!one", DB_ROOT_PASSWORD="and-another")
     stack.make("up")
+    stack.address_clients()  # its networks are new
     assert stack_users(stack) == users
     assert "all tables are there" in stack.logs("kamailio")
 

@@ -16,7 +16,9 @@ from tests.compose.stack import Stack
 def other(engine: Engine) -> Stack:
     """A clone that is not running, with an .env of its own."""
     other = Stack(engine, engine.folder / "other")
-    engine.output(["python3", "docker/stack.py", "prepare"], folder=other.folder)
+    # Else the volume of the stack that is running would be taken for its own.
+    prepare = ["env", "COMPOSE_PROJECT_NAME=other", "python3", "docker/stack.py", "prepare"]
+    engine.output(prepare, folder=other.folder)
     other.set_env(COMPOSE_PROJECT_NAME="other", SIP_PORT="6060", TLS_PORT="6061", MEDIA_PORTS="36000-36009")
     return other
 
