@@ -61,8 +61,8 @@ def _tell_database(values: Mapping[str, str], *, known: bool) -> None:
     if not known:
         raise StackError(
             f"the volume {volume} has a database whose passwords are not known here: expected those of its .env in "
-            f"var/secrets, found none; bring .env and var/secrets back, give this stack a COMPOSE_PROJECT_NAME of its own "
-            f"if the volume is another clone's, {otherwise}"
+            "var/secrets, found none; bring .env and var/secrets back, give this stack a COMPOSE_PROJECT_NAME of its "
+            f"own if the volume is another clone's, {otherwise}"
         )
     user, password, root = (values[name] for name in ("DB_USER", "DB_PASSWORD", "DB_ROOT_PASSWORD"))
     statements = [

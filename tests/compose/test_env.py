@@ -11,15 +11,22 @@ import pytest
 from tests.compose.engine import Engine
 from tests.compose.stack import Stack
 
+_BESIDE = {
+    "COMPOSE_PROJECT_NAME": "other",
+    "SIP_PORT": "6060",
+    "TLS_PORT": "6061",
+    "MEDIA_PORTS": "36000-36009",
+}
+
 
 @pytest.fixture(scope="module")
 def other(engine: Engine) -> Stack:
     """A clone that is not running, with an .env of its own."""
     other = Stack(engine, engine.folder / "other")
-    # Else the volume of the stack that is running would be taken for its own.
-    prepare = ["env", "COMPOSE_PROJECT_NAME=other", "python3", "docker/stack.py", "prepare"]
-    engine.output(prepare, folder=other.folder)
-    other.set_env(COMPOSE_PROJECT_NAME="other", SIP_PORT="6060", TLS_PORT="6061", MEDIA_PORTS="36000-36009")
+    # From the first on, else ports and volume of the stack that is running would be in its way.
+    beside = (f"{name}={value}" for name, value in _BESIDE.items())
+    engine.output(["env", *beside, "python3", "docker/stack.py", "prepare"], folder=other.folder)
+    other.set_env(**_BESIDE)
     return other
 
 

@@ -92,9 +92,9 @@ def database(engine: Engine) -> Iterator[Database]:
 def own(engine: Engine, database: Database) -> Iterator[Stack]:
     """A second clone's stack, which uses it."""
     own = Stack(engine, engine.folder / "own")
-    # Else the volume of the stack that is running would be taken for its own.
-    prepare = ["env", "COMPOSE_PROJECT_NAME=own", "python3", "docker/stack.py", "prepare"]
-    engine.output(prepare, folder=own.folder)
+    # From the first on, else ports and volume of the other stack would be in its way.
+    beside = (f"{name}={value}" for name, value in _BESIDE.items())
+    engine.output(["env", *beside, "python3", "docker/stack.py", "prepare"], folder=own.folder)
     own.set_env(**_BESIDE, **_ENV)
     own.make("up", seconds=600)
     yield own
