@@ -106,9 +106,13 @@ class Handler:
     def ksr_request_route(self, msg: NativeMessage) -> int:
         """Every request."""
         try:
-            request, handle = self._plans[msg.Method]
-        except (KeyError, UnicodeDecodeError):
-            request, handle = self._unusual_plan()
+            try:
+                request, handle = self._plans[msg.Method]
+            except (KeyError, UnicodeDecodeError):
+                request, handle = self._unusual_plan()
+        except BaseException:  # noqa: BLE001 - the guard itself
+            self._guard_without_plan(msg)
+            return HANDLED
         self._request = request
         try:
             handle(msg)
@@ -242,6 +246,12 @@ class Handler:
         request = self._request
         if not request.taken and not request.is_ack:
             request.reply_as_is(SERVER_ERROR)
+
+    def _guard_without_plan(self, msg: NativeMessage) -> None:
+        """The same where the user's request class could not even be made."""
+        request = self._request = self._plans.other.request
+        request.begin(msg)
+        self._guard(request, None if request.is_method_in("A") else self._refuse)
 
     @seldom
     def _guard(self, message: Message, make_good: Callable[[], None] | None = None) -> None:

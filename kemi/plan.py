@@ -19,7 +19,7 @@ from kemi.flat.writer import Writer, leave
 from kemi.message import Message
 from kemi.request import FIXED, METHODS, NativeMessage, Request
 from kemi.router import Router
-from kemi.rule import Rule, asked_about
+from kemi.rule import Rule, asked_about, rules_of
 from kemi.verdict import Verdict
 
 NO_RULE_DECIDED = (
@@ -69,9 +69,10 @@ class Plans(dict[str, Plan]):
         self._carry_out = carry_out
         self._relay = relay
         self._fixed = [*fixed, (router, _OF_ROUTER), (router._nat_tests, frozenset({"headers", "sdp"}))]
+        self._rules = rules_of(router)
         request = router.request_type()
         #: For methods that nobody knows.
-        self.other = Plan(request, self._asking_each(request, router.rules()))
+        self.other = Plan(request, self._asking_each(request, self._rules))
 
     def __missing__(self, method: str) -> Plan:
         if method not in METHODS:
@@ -81,7 +82,7 @@ class Plans(dict[str, Plan]):
 
     def _made(self, method: str, sources: Sources) -> Plan:
         request = self._router.request_type(method)
-        rules = asked_about(method, self._router.rules(), self._router.features)
+        rules = asked_about(method, self._rules, self._router.features)
         try:
             handle = self._written_out(request, rules, sources)
         except Exception:  # noqa: BLE001 - then it takes longer

@@ -16,7 +16,7 @@ is asked about all, unless it is decorated too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from types import MethodType
 from typing import Any, Protocol, TypeVar
@@ -74,6 +74,23 @@ def only(
         return asked
 
     return decorate
+
+
+class HasRules(Protocol):
+    """A router."""
+
+    def rules(self) -> tuple[Rule, ...]: ...
+
+
+def rules_of(router: HasRules) -> tuple[Rule, ...]:
+    """The router's rules. Raises TypeError for what are none, while the routes before can still go on serving."""
+    found: object = router.rules()
+    rules = tuple(found) if isinstance(found, Iterable) else None
+    if rules is None or not all(map(callable, rules)):
+        raise TypeError(
+            f"{type(router).__name__}.rules(): expected a tuple of methods that take a request, found {found!r}"
+        )
+    return rules
 
 
 def asked_about(method: str, rules: tuple[Rule, ...], features: Features) -> tuple[Rule, ...]:

@@ -35,6 +35,7 @@ CODES = {
     "K208": Code("method looks like a misspelled rule"),
     "K209": Code("rule takes other arguments than the one it overrides"),
     "K210": Code("attribute that a request, reply or the like does not have"),
+    "K211": Code("result of super() dropped"),
     # Functions of KSR
     "K301": Code("unknown KSR function"),
     "K302": Code("KSR function not in this Kamailio"),

@@ -1,4 +1,4 @@
-"""K208, K209: subclasses of :class:`kemi.router.Router` that do not override what they mean to."""
+"""K208, K209, K211: subclasses of :class:`kemi.router.Router` that do not override what they mean to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from kemi.check import modules
 from kemi.check.callbacks import accepts, source_of
 from kemi.check.finding import Finding
 from kemi.check.project import Project, methods
+from kemi.check.returns import own_nodes
 from kemi.check.scopes import Function
 from kemi.check.source import Source
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Both, for every router class."""
+    """All of them, for every router class."""
     used = {node.attr for source in project.sources.values() for node in _attributes(source)}
     for source in project.sources.values():
         for cls in modules.router_classes(source):
@@ -57,3 +58,25 @@ def _override(source: Source, function: Function, original: Function) -> Iterato
             f"it is called with {count - 1} argument{'s' * (count != 2)}: TypeError each time, and 500 for a request",
             source_of(original),
         )
+    elif any(isinstance(node, ast.Return) and not _is_none(node.value) for node in own_nodes(original)):
+        yield from _dropped(source, function)
+
+
+def _dropped(source: Source, function: Function) -> Iterator[Finding]:
+    for node in own_nodes(function):
+        match node:
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name))
+            ):
+                if name == function.name:
+                    yield source.finding(
+                        node,
+                        "K211",
+                        f"nothing becomes of what super().{name}() gives",
+                        "what the overridden method has decided is not done",
+                        f"return {source.segment(node)}",
+                    )
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)

@@ -82,17 +82,16 @@ def _compared(project: Project, source: Source, node: ast.Compare) -> Iterator[F
     if answer is None:
         return
     export = answer[1]
-    name, left, text = f"KSR.{export.name}()", source.segment(node.left), source.segment(node)
+    name = f"KSR.{export.name}()"
     if result(export) == CODE and (value is None or isinstance(value, bool)):
         yes = bool(value) == isinstance(operator, ast.Is | ast.Eq)
-        what = f"`{text}` compares a number with {value}"
-        yield source.finding(
-            node, "K402", what, f"{name} is never {value}: {WHY}", f"{left} {'>' if yes else '<'} 0"
-        )
+        what = f"`{source.segment(node)}` compares a number with {value}"
+        fix = f"{source.segment(node.left)} {'>' if yes else '<'} 0"
+        yield source.finding(node, "K402", what, f"{name} is never {value}: {WHY}", fix)
     elif export.returns == "bool" and isinstance(value, int) and _is_vain(operator, value):
         no = isinstance(operator, ast.Lt | ast.LtE | ast.Eq)
         why = f"{name} is one of the functions that answer True or False, and False is 0"
-        what = f"`{text}` is always the same"
+        left, what = source.segment(node.left), f"`{source.segment(node)}` is always the same"
         yield source.finding(node, "K403", what, why, f"not {left}" if no else left)
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from kemi.router import Router
+from kemi.rule import rules_of
 from kemi.testing.ksr import FakeKSR
 from kemi.testing.state import Call
 
@@ -38,7 +39,7 @@ class Journal:
 
     def watch(self, router: Router) -> None:
         """Have its rules and callbacks written down. Call before a handler takes them."""
-        rules = tuple(_Watched(self, rule, is_rule=True) for rule in router.rules())
+        rules = tuple(_Watched(self, rule, is_rule=True) for rule in rules_of(router))
         vars(router)["rules"] = lambda: rules
         for name in CALLBACKS:
             vars(router)[name] = _Watched(self, getattr(router, name), is_rule=False)

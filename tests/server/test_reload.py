@@ -170,6 +170,10 @@ def test_serving_leaves_no_bytecode_beside_the_routes(server: KamailioServer, cl
         ),
         (ROUTES + "    def __init__(self, *_):\n        raise OSError('no router')\n", "OSError: no router"),
         (ROUTES.replace("(self.tell_version", "(self.nothing"), "has no attribute 'nothing'"),
+        (
+            ROUTES.replace("        return (self.tell_version", "        (self.tell_version"),
+            "Routes.rules(): expected a tuple of methods that take a request, found None",
+        ),
     ],
     ids=[
         "syntax",
@@ -183,6 +187,7 @@ def test_serving_leaves_no_bytecode_beside_the_routes(server: KamailioServer, cl
         "start-hook",
         "constructor",
         "rules",
+        "no-rules",
     ],
 )
 def test_a_broken_edit_keeps_the_old_routes_serving_until_it_is_mended(

@@ -54,6 +54,42 @@ def test_an_ack_is_never_answered(make_server: MakeServer) -> None:
     assert make_server(router=Broken).receive(in_dialog("ACK")) is None
 
 
+class Choosy(Request):
+    """Cannot be made for some methods."""
+
+    __slots__ = ()
+
+    def __init__(self, method: str = "") -> None:
+        if method:
+            raise ZeroDivisionError("a request of mine")
+        super().__init__(method)
+
+
+class WithChoosyRequest(Router):
+    request_type = Choosy
+
+
+def test_a_request_class_that_raises_is_answered_500(make_server: MakeServer) -> None:
+    server = make_server(router=WithChoosyRequest)
+    answer = server.receive(invite("bob"))
+    assert answer is not None
+    assert answer.code == 500
+    assert server.receive(in_dialog("ACK")) is None
+    assert server.handler.exceptions == 2
+
+
+@pytest.mark.parametrize("found", [None, (None,), ("register",), 7])
+def test_what_are_no_rules_is_refused_when_they_are_loaded(make_server: MakeServer, found: object) -> None:
+    class Routes(Router):
+        def rules(self) -> tuple[Rule, ...]:
+            return found  # type: ignore[return-value]  # the mistake
+
+    with pytest.raises(
+        TypeError, match=r"Routes.rules\(\): expected a tuple of methods that take a request, found"
+    ):
+        make_server(router=Routes)
+
+
 @pytest.mark.parametrize("callback", ["ksr_on_branch", "ksr_on_reply", "ksr_on_failure", "ksr_reply_route"])
 def test_the_other_callbacks_are_guarded(make_server: MakeServer, ksr: FakeKSR, callback: str) -> None:
     server = make_server(router=Broken)
