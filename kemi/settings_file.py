@@ -1,4 +1,4 @@
-"""From a YAML file to :class:`kemi.settings.Settings`; every mistake is named with file, line, key and remedy."""
+"""From a YAML file to :class:`kemi.settings.Settings`; all mistakes are named, each with file, line, key and remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from kemi.settings import PROFILES, Settings, profile
 
 
 class SettingsError(Exception):
-    """The server cannot start like this. The text says where, what was expected, what was found, what to do."""
+    """The server cannot start like this. The text says where, what was expected, what was found, what to do.
+
+    A line for each mistake.
+    """
 
 
 def load(path: Path | None) -> Settings:
@@ -45,8 +48,9 @@ def parse(text: str, name: str) -> Settings:
     if root is None:
         return Settings()
     reader = _Reader(name)
-    defaults = profile(reader.profile_name(root))
-    settings = reader.section(Settings, root, defaults, "")
+    settings = reader.section(Settings, root, profile(reader.profile_name(root)), "")
+    if reader.mistakes:
+        raise SettingsError("\n".join(reader.mistakes))
     assert isinstance(settings, Settings)
     return settings
 
@@ -56,15 +60,17 @@ class _Reader:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.mistakes: list[str] = []
 
     def profile_name(self, root: yaml.Node) -> str:
         for key, value in self._entries(root, ""):
-            if key.value == "profile":
-                return str(self._choice(value, PROFILES, "profile"))
+            # What is no profile is told where all values are looked at.
+            if key.value == "profile" and value.value in PROFILES:
+                return str(value.value)
         return "default"
 
     def section(self, cls: type, node: yaml.Node, defaults: object, path: str) -> object:
-        """An instance of the dataclass ``cls``; keys that the node does not have keep their defaults."""
+        """An instance of the dataclass ``cls``; keys that are missing or wrong keep their defaults."""
         hints = get_type_hints(cls)
         known = {item.name: item for item in fields(cls)}
         values = {name: getattr(defaults, name) for name in known}
@@ -72,12 +78,15 @@ class _Reader:
         for key_node, value_node in self._entries(node, path):
             key = str(key_node.value)
             full = f"{path}.{key}" if path else key
-            if key not in known:
-                raise self._error(key_node, full, f"unknown key; {_suggest(key, known)}")
-            if key in seen:
-                raise self._error(key_node, full, "expected each key once, found it again; remove one")
+            try:
+                if key not in known:
+                    raise self._error(key_node, full, f"unknown key; {_suggest(key, known)}")
+                if key in seen:
+                    raise self._error(key_node, full, "expected each key once, found it again; remove one")
+                values[key] = self._value(hints[key], value_node, values[key], full, known[key].metadata)
+            except SettingsError as mistake:
+                self.mistakes.append(str(mistake))
             seen.add(key)
-            values[key] = self._value(hints[key], value_node, values[key], full, known[key].metadata)
         return cls(**values)
 
     def _value(self, kind: Any, node: yaml.Node, default: object, path: str, limits: Any) -> object:

@@ -25,7 +25,8 @@ def check(project: Project) -> Iterator[Finding]:
     try:
         settings_file.load(project.settings)
     except SettingsError as problem:
-        yield _wrong(project, str(problem))
+        for line in str(problem).splitlines():
+            yield _wrong(project, line)
     router = project.router_setting()
     if router is not None:
         yield from _router(project, *router)

@@ -24,7 +24,7 @@ _OF_KAMAILIO = re.compile(r"\bKSR_(\w+)\b")
 @click.option(
     "--settings",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="kemi.yaml. Default: that of the library.",
+    help="A kemi.yaml. Default: the one in the current folder, if there is one.",
 )
 @click.option(
     "-A",
@@ -47,6 +47,8 @@ def plan(
     what is still a call of a Python function takes longer than most of Kamailio's own functions do.
     """
     given = _defines(defines or ("WITH_NAT",))
+    if settings is None and Path("kemi.yaml").exists():
+        settings = Path("kemi.yaml")
     if settings is not None:
         given["KEMI_SETTINGS"] = f'"{settings.resolve()}"'
     reader = Reader(given)

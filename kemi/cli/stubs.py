@@ -33,6 +33,17 @@ def stubs(
         raise click.UsageError("expected one of --kamailio and --from-server, found both")
     if reference and (kamailio or from_server):
         raise click.UsageError("expected --reference alone: its pages say which versions have a function")
+    try:
+        _generate(folder, kamailio, from_server, reference, socket)
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename or folder}: cannot be written: {error.strerror}; name another FOLDER"
+        ) from None
+
+
+def _generate(
+    folder: Path, kamailio: str | None, from_server: bool, reference: bool, socket: Path | None
+) -> None:
     if reference:
         texts = pages()
         _write(folder, texts)

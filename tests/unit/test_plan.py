@@ -512,6 +512,16 @@ def test_the_command_says_what_is_wrong(arguments: Sequence[str], said: str) -> 
     assert said in text
 
 
+def test_the_command_takes_the_settings_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kemi.yaml").write_text("screen:\n  max_forwards: 33\n")
+    monkeypatch.chdir(tmp_path)
+    code, text = plan("INVITE")
+    assert code == 0
+    assert "process_maxfwd(33)" in text
+
+
 def test_the_command_says_what_is_wrong_with_settings(tmp_path: Path) -> None:
     settings = tmp_path / "kemi.yaml"
     settings.write_text("screen:\n  max_forward: 33\n")

@@ -156,3 +156,16 @@ def test_the_reference_in_the_docs_is_the_code() -> None:
     _, _, rest = (DOCS / "settings.md").read_text(encoding="utf-8").partition("<!-- settings:begin -->\n")
     table, _, _ = rest.partition("<!-- settings:end -->")
     assert table == reference(), "run `kemi settings` and put its table into docs/settings.md"
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    text = "profil: stock\nauth:\n  ban:\n    failures_per_source: -1\nnat:\n  tests: [contcat]\nlog: yes\n"
+    with pytest.raises(SettingsError) as caught:
+        parse(text, "kemi.yaml")
+    places = [line.split(": ")[:2] for line in str(caught.value).splitlines()]
+    assert places == [
+        ["kemi.yaml:1", "profil"],
+        ["kemi.yaml:4", "auth.ban.failures_per_source"],
+        ["kemi.yaml:6", "nat.tests"],
+        ["kemi.yaml:7", "log"],
+    ]

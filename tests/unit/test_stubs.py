@@ -259,6 +259,16 @@ def test_other_functions_name_the_page_of_their_module() -> None:
     assert "Module geoip2: https://www.kamailio.org/docs/modules/stable/modules/geoip2.html" in text
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(stubs, [str(tmp_path / "file" / "typings")])
+    assert result.exit_code == 1
+    assert (
+        f"{tmp_path}/file/typings/KSR: cannot be written: Not a directory; name another FOLDER"
+        in result.output
+    )
+
+
 def test_the_command_writes_the_stubs_of_one_version_and_removes_stale_ones(tmp_path: Path) -> None:
     folder = tmp_path / "typings"
     first = CliRunner().invoke(stubs, [str(folder)])
