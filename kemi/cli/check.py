@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
 
 from kemi.check import Finding, NothingToCheckError
 from kemi.check import check as find
+from kemi.check.codes import CODES
+from kemi.cli.paths import product_file
 from kemi.stubs.exports import versions
+
+
+def _explain(context: click.Context, _option: click.Parameter, code: str | None) -> None:
+    """Print the section of docs/checks.md about a code, and end."""
+    if code is None or context.resilient_parsing:
+        return
+    text = product_file("docs/checks.md").read_text(encoding="utf-8")
+    _, _, section = text.partition(f"\n### {code}: ")
+    click.echo(f"{code}: {re.split(r'^##', section, maxsplit=1, flags=re.MULTILINE)[0].strip()}")
+    context.exit()
 
 
 @click.command()
@@ -21,12 +34,20 @@ from kemi.stubs.exports import versions
 )
 @click.option("-A", "--define", "defines", multiple=True, metavar="NAME[=VALUE]", help="As for kamailio -A.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--explain",
+    type=click.Choice(list(CODES), case_sensitive=False),
+    metavar="CODE",
+    is_eager=True,
+    expose_value=False,
+    callback=_explain,
+    help="What a code means, such as K401; nothing is checked.",
+)
 def check(paths: tuple[Path, ...], kamailio: str | None, defines: tuple[str, ...], form: str) -> None:
     """Find mistakes in routes (.py), settings (.yaml) and kamailio.cfg (.cfg) without running anything.
 
     PATHS are files, or folders with kemi.yaml, kamailio.cfg or Python files; without any, the current folder. Any
-    Python script for KEMI will do. Each code is explained in docs/checks.md; a comment `# kemi: ignore[K702]` silences
-    it for its line.
+    Python script for KEMI will do. A comment `# kemi: ignore[K702]` silences a code for its line.
 
     Exit code 0: no errors (warnings at most); 1: errors; 2: nothing could be checked.
     """

@@ -41,7 +41,7 @@ def test_the_wheel_has_the_whole_library_and_nothing_else(in_the_wheel: set[str]
     expected = {f"kemi/{name}" for name in _sources(ROOT / "kemi")}
     expected |= {f"KSR-stubs/{name}" for name in _sources(ROOT / "stubs" / "KSR")}
     shared = f"kemi-{VERSION}.data/data/share/kemi"
-    expected |= {f"{shared}/kamailio.cfg", f"{shared}/rtpproxy/__main__.py"}
+    expected |= {f"{shared}/{name}" for name in ("kamailio.cfg", "rtpproxy/__main__.py", "docs/checks.md")}
     assert {name for name in in_the_wheel if ".dist-info/" not in name} == expected
 
 
@@ -49,7 +49,7 @@ def test_the_sdist_has_what_the_wheel_is_made_of_and_what_one_reads_first(in_the
     read_first = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
     assert read_first | {"kamailio.cfg", "rtpproxy/__main__.py", "pyproject.toml"} <= in_the_sdist
     folders = {name.partition("/")[0] for name in in_the_sdist if "/" in name}
-    assert folders == {"kemi", "kemi.egg-info", "rtpproxy", "stubs"}
+    assert folders == {"docs", "kemi", "kemi.egg-info", "rtpproxy", "stubs"}
 
 
 def test_the_tools_of_the_trade_find_nothing_wrong(distribution: Distribution) -> None:

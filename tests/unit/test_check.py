@@ -60,6 +60,16 @@ def test_correct_scripts_are_left_alone(sample: Path, kamailio: str) -> None:
     assert check(_files(sample), kamailio=kamailio) == []
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_each_code_is_explained(code: str) -> None:
+    result = CliRunner().invoke(command, ["--explain", code.lower()])
+    assert result.exit_code == 0
+    title, _, text = result.output.partition("\n")
+    assert title == f"{code}: {CODES[code].title}"
+    assert len(text.strip()) > 40
+    assert "#" not in re.sub(r"# |#!|#L", "", text), "no other section"
+
+
 def test_every_code_is_documented_and_nothing_else() -> None:
     text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
     assert re.findall(r"^### (K\d+): (.*)$", text, re.MULTILINE) == [(c, CODES[c].title) for c in CODES]
