@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kemi.cli.nudge import Nudger, listeners
-from kemi.cli.reload import load
+from kemi.cli.reload import load, summary
 from kemi.cli.workers import Process, processes
-from kemi.deadline import wait_until
+from kemi.deadline import DeadlineError, wait_until
 from kemi.testing.client import Client
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
@@ -268,3 +269,54 @@ def test_reloads_under_traffic_lose_no_message_and_no_memory(start: Servers, tim
     third = times // 3
     early, late = max(sizes[third - 10 : third]), max(sizes[-10:])
     assert late - early < 256, f"KiB after each tenth reload: {sizes[::10]}"
+
+
+class _Asking(threading.Thread):
+    """Asks one OPTIONS after the other until it is ended; what got no answer is in `lost`."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+        self._ended = threading.Event()
+        self.asked = 0
+        self.lost: list[str] = []
+
+    def run(self) -> None:
+        # With pauses, so that the load does not take the processor from the loads.
+        while not self._ended.wait(0.005):
+            self.asked += 1
+            try:
+                ask_version(self._client)
+            except DeadlineError as error:
+                self.lost.append(f"{self.asked}: {error}")
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+@pytest.mark.parametrize("times", [12, pytest.param(1000, marks=pytest.mark.soak)])
+def test_all_workers_reload_under_load_and_lose_nothing(start: Servers, times: int) -> None:
+    server = ready(start(routes=ROUTES, CHILDREN=2))
+    everybody = [process.pid for process in server.workers()]
+    pids = [worker.pid for worker in server.workers() if worker.does.startswith("udp receiver")]
+    # A worker each, by and large: the kernel chooses.
+    asking = [_Asking(start.client(server)) for _ in range(2)]
+    for one in asking:
+        one.start()
+    try:
+        sizes = []
+        for number, version in zip(range(times), itertools.cycle(("one", "two", "six")), strict=False):
+            routes_of(server).write_text(ROUTES.replace('"one"', f'"{version}"') + f"\n# {number}\n")
+            loaded, found = load(server.rpc_socket, 10)
+            summary(server.rpc_socket, loaded, found, 10)
+            sizes.append([memory(pid) for pid in pids])
+    finally:
+        for one in asking:
+            one.end()
+    assert [one.lost for one in asking] == [[]] * len(asking)
+    assert sum(one.asked for one in asking) > times
+    assert [process.pid for process in server.workers()] == everybody
+    # As above; which worker loads how often before the first third is over is chance.
+    growth = [late - early for early, late in zip(sizes[times // 3], sizes[-1], strict=True)]
+    assert max(growth) < 1024, f"KiB: {growth}"
