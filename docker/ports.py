@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import engine
+from engine import StackError
 
 
 class Wanted(NamedTuple):
@@ -48,13 +49,12 @@ def wanted(profiles: Collection[str]) -> Iterable[Wanted]:
 
 
 def in_use(values: Mapping[str, str], profiles: Collection[str]) -> Iterator[str]:
-    """A line for each setting with a port that another program has."""
+    """A line for each setting with a port that another program has. Raises StackError where the cluster has them."""
     if "cluster" not in profiles and engine.published("edge-1", 5060, "udp"):
-        yield (
+        raise StackError(
             "the cluster is running and has the ports; `make down` first, "
             'or start this beside it: make up PROFILE="cluster ..."'
         )
-        return
     for one in wanted(profiles):
         value = values[one.line]
         monitor = one.service in ("prometheus", "grafana")
