@@ -94,7 +94,8 @@ def _module(
     project: Project, source: Source, node: ast.AST, name: str, folders: list[str]
 ) -> Iterator[Finding]:
     top = name.partition(".")[0]
-    beside = any((Path(folder) / f"{top}.py").is_file() for folder in folders)
+    relative = isinstance(node, ast.ImportFrom) and node.level > 0
+    beside = not relative and any((Path(folder) / f"{top}.py").is_file() for folder in folders)
     if top in _brought(project):
         return
     if beside and project.served_by_kemi and modules.comes_first(top):

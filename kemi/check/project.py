@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -60,11 +61,18 @@ class Project:
 
     def folders(self, of: Source) -> list[str]:
         """Where Python looks for modules of the user's own."""
-        folder = of.path.parent
-        while (folder / "__init__.py").exists():
-            folder = folder.parent
-        found = [folder, *([self.settings.parent] if self.settings else [])]
+        found = [
+            of.path.parents[len(_packages(of.path))],
+            *([self.settings.parent] if self.settings else []),
+        ]
         return [str(path) for path in dict.fromkeys(found)]
+
+    def own_file(self, importing: Source, name: str) -> Path | None:
+        """The file of the user's own that a module's name, ".helpers" too, means in a file; None if none of them."""
+        module = name.lstrip(".")
+        level = len(name) - len(module)
+        folders = importing.path.parents[level - 1 : level] if level else map(Path, self.folders(importing))
+        return next(filter(None, (_module_in(folder, module) for folder in folders)), None)
 
     def router_setting(self) -> tuple[str, str, int, int] | None:
         """Module, class, line and column of the setting `router`, if the settings file has one."""
@@ -146,26 +154,40 @@ def _add_python(project: Project, path: Path, name: str) -> None:
         project.findings.append(read)
         return
     project.sources[found] = read
-    for neighbour in _neighbours(read):
-        shown = Path(name).parent / neighbour.relative_to(found.parent)
-        _add_python(project, neighbour, str(shown))
+    for neighbour in _neighbours(project, read):
+        _add_python(project, neighbour, _shown(neighbour, found, name))
 
 
-def _neighbours(importing: Source) -> Iterator[Path]:
-    """Files of the user's own, in the same folder or below, that a file imports."""
-    folder = importing.path.parent
+def _shown(path: Path, beside: Path, name: str) -> str:
+    """How findings call a file, where they call another one `name`."""
+    return os.path.normpath(Path(name).parent / os.path.relpath(path, beside.parent))
+
+
+def _neighbours(project: Project, importing: Source) -> Iterator[Path]:
+    """Files of the user's own that a file imports, and those of the packages that it is in, which Python runs first."""
     for node in ast.walk(importing.tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level <= 1:
-            module = node.module or ""
-            names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
-        for name in filter(None, names):
-            place = folder.joinpath(*name.split("."))
-            for path in (place.with_suffix(".py"), place / "__init__.py"):
-                if path.is_file() and not (folder / "__init__.py").exists():
-                    yield path
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            within = f"{module}." if node.module else module
+            names = [module] if node.module else []
+            names += [within + alias.name for alias in node.names]
+        yield from filter(None, (project.own_file(importing, name) for name in names))
+    yield from (folder / "__init__.py" for folder in _packages(importing.path))
+
+
+def _packages(path: Path) -> list[Path]:
+    """The folders of the packages that a file is in, from the inside out."""
+    return list(takewhile(lambda folder: (folder / "__init__.py").is_file(), path.parents))
+
+
+def _module_in(folder: Path, name: str) -> Path | None:
+    """The file of a module in a folder; a package comes before a module of its name, as in Python."""
+    place = folder.joinpath(*name.split("."))
+    found = (place / "__init__.py", Path(f"{place}.py"))
+    return next((path for path in found if path.is_file()), None)
 
 
 def _follow_cfg(project: Project) -> None:
@@ -186,10 +208,9 @@ def _follow_settings(project: Project) -> None:
     router = project.router_setting()
     if router is None or project.settings is None:
         return
-    path = project.settings.parent.joinpath(*router[0].split(".")).with_suffix(".py")
-    if path.is_file():
-        shown = Path(project.settings_name).parent / path.relative_to(project.settings.parent)
-        _add_python(project, path, str(shown))
+    path = _module_in(project.settings.parent, router[0])
+    if path is not None:
+        _add_python(project, path, _shown(path, project.settings, project.settings_name))
 
 
 def methods(cls: ast.ClassDef) -> dict[str, Function]:

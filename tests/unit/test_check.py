@@ -33,7 +33,8 @@ def _files(sample: Path) -> list[Path]:
 def _expected(sample: Path) -> list[tuple[str, int, str]]:
     return [
         (str(path), number, code)
-        for path in _files(sample)
+        for path in ([sample] if sample.is_file() else sample.rglob("*.*"))
+        if path.suffix in (".py", ".yaml", ".cfg")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         for code in _EXPECTED.findall(line)
     ]

@@ -1,0 +1,2 @@
+def is_unknown(request):
+return False  # expect: K101

@@ -1,0 +1,2 @@
+def is_premium(:  # expect: K101
+    pass

@@ -1,0 +1,3 @@
+from ..prefixes import PREMIUM
+
+RANGES = [PREMIUM]

@@ -1,0 +1,1 @@
+PREMIUM = = '0900'  # expect: K101
