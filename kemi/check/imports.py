@@ -41,6 +41,11 @@ def check(project: Project) -> Iterator[Finding]:
     if entry is not None and not project.served_by_kemi:
         yield from _hidden(entry)
         yield from _entry_name(entry)
+        for source in project.sources.values():
+            # The names of other modules are found before the file, or _hidden() has them.
+            other = modules.is_standard(source.path.stem) or source.path.stem in _brought(project)
+            if source.path.parent == entry.path.parent and not other:
+                yield from _own_name(source)
 
 
 def _statement(project: Project, source: Source, node: ast.Import | ast.ImportFrom) -> Iterator[Finding]:
@@ -98,7 +103,7 @@ def _module(
     beside = not relative and any((Path(folder) / f"{top}.py").is_file() for folder in folders)
     if top in _brought(project):
         return
-    if beside and project.served_by_kemi and modules.comes_first(top):
+    if beside and project.served_by_kemi and modules.comes_first(top, folders):
         whose = "Python's own" if modules.is_standard(top) else "an installed"
         yield source.finding(
             node,
@@ -209,3 +214,29 @@ def _entry_name(entry: Source) -> Iterator[Finding]:
             "Kamailio imports the file by its base name",
             f"rename it to {stem.replace('.', '_')}.py",
         )
+
+
+def _own_name(source: Source) -> Iterator[Finding]:
+    """Imports by which a file gets itself, where it wants another module of its name."""
+    stem, defined = source.path.stem, modules.names_in(source.path)
+    lacks = defined is not None and any(
+        isinstance(node, ast.Attribute)
+        and source.scopes.imported(node) == f"{stem}.{node.attr}"
+        and node.attr not in defined
+        for node in ast.walk(source.tree)
+    )
+    for node in ast.walk(source.tree):
+        # While a file is loaded it has nothing to give yet; what it may give later, K103 knows.
+        early = (
+            isinstance(node, ast.ImportFrom) and not node.level and source.scopes.parent(node) is source.tree
+        )
+        if stem not in _imported_names(node) or _is_guarded(source, node):
+            continue
+        if early or (lacks and isinstance(node, ast.Import)):
+            yield source.finding(
+                node,
+                "K104",
+                f"{source.path.name} imports its own name: it gets itself, not another module '{stem}'",
+                "the folder of the loaded file comes first on sys.path, so what only the other module has is missing",
+                f"rename {source.path.name}, so that `import {stem}` finds the other module",
+            )

@@ -17,6 +17,8 @@ from kemi.check.scopes import Function
 from kemi.check.source import Source
 
 KEMI = Path(kemi.__file__).resolve().parent
+#: Where kemi is installed; kemi_boot.py puts that first on sys.path, with all that is installed beside it.
+HOME = str(KEMI.parent)
 ROUTER = "kemi.router.Router"
 _SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -42,9 +44,11 @@ def is_standard(name: str) -> bool:
     return name.partition(".")[0] in sys.stdlib_module_names
 
 
-def comes_first(name: str) -> bool:
-    """Does Python inside Kamailio have a module of that name, its own or an installed one, before the user's folder?"""
-    spec = None if is_standard(name) else PathFinder.find_spec(name.partition(".")[0], _system_path())
+def comes_first(name: str, folders: list[str]) -> bool:
+    """Does Python inside Kamailio have such a module, its own or an installed one, that comes before `folders`?"""
+    top, own = name.partition(".")[0], {Path(folder).resolve() for folder in folders}
+    places = [place for place in (HOME, *_system_path()) if Path(place).resolve() not in own]
+    spec = None if is_standard(name) else PathFinder.find_spec(top, places)
     return is_standard(name) or (spec is not None and spec.origin is not None)
 
 

@@ -61,7 +61,7 @@ def _router(project: Project, module: str, name: str, line: int, column: int) ->
         return
     folder = project.settings.parent
     path = folder.joinpath(*module.split(".")).with_suffix(".py")
-    if modules.comes_first(module) and path.is_file() and modules.own(module) is None:
+    if modules.comes_first(module, [str(folder)]) and path.is_file() and modules.own(module) is None:
         whose = "Python's own" if modules.is_standard(module) else "an installed"
         why = "the folder of the settings comes last on sys.path, so the other one is found first"
         fix = "give the file another name"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kemi.check import Finding, NothingToCheckError, check
+from kemi.check import Finding, NothingToCheckError, check, modules
 from kemi.check.codes import CODES
 from kemi.cli.check import check as command
 from kemi.stubs.exports import versions
@@ -210,6 +210,32 @@ def test_modules_are_looked_for_beside_a_link(tmp_path: Path) -> None:
     assert [each.code for each in check([tmp_path / "site" / "routes.py"])] == ["K102"]
     (tmp_path / "site" / "numbers_of_ours.py").write_text("is_free = is_premium = None\n")
     assert check([tmp_path / "site" / "routes.py"]) == []
+
+
+def test_what_is_installed_beside_kemi_comes_before_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, site = tmp_path / "site-packages", tmp_path / "site"
+    for folder in (installed / "billing", installed / "tariffs", site):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(modules, "HOME", str(installed))
+    (site / "kemi.yaml").write_text("router: billing:Routes\n")
+    (site / "billing.py").write_text(
+        "from tariffs import TARIFFS\nfrom kemi.router import Router\n\n\n"
+        "class Routes(Router):\n    tariffs = TARIFFS\n"
+    )
+    (site / "tariffs.py").write_text("TARIFFS = {}\n")
+    assert check([site]) == []  # folders without __init__.py come last
+    (installed / "billing" / "__init__.py").touch()
+    (installed / "tariffs" / "__init__.py").touch()
+    found = check([site])
+    assert [(Path(each.file).name, each.line, each.code) for each in found] == [
+        ("billing.py", 1, "K105"),
+        ("kemi.yaml", 1, "K105"),
+    ]
+    assert found[1].what == "there is an installed module 'billing'"
+    monkeypatch.setattr(modules, "HOME", str(site))
+    assert check([site]) == []  # rules beside kemi itself are what is found there
 
 
 def test_an_unknown_version_is_named_with_those_that_are_known() -> None:

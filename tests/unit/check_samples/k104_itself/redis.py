@@ -1,0 +1,3 @@
+from redis import Redis  # expect: K104
+
+print(Redis)
