@@ -20,8 +20,8 @@ _HELD = {"settings": "kemi.settings.Settings", "features": "kemi.features.Featur
 def check(project: Project) -> Iterator[Finding]:
     """Of requests, replies and branches that rules get, and of the router's settings and features."""
     for each in project.sources.values():
-        for cls in modules.router_classes(each):
-            known = modules.inherited_rules(each, cls)
+        for cls in project.router_classes(each):
+            known = project.inherited_rules(each, cls)
             for name, function in methods(cls).items():
                 yield from _held(each, function)
                 for argument, kind in _kinds(each, function, known.get(name)).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from kemi.check import handler, modules
+from kemi.check import handler
 from kemi.check.project import Project, methods
 from kemi.check.scopes import Function
 from kemi.check.source import Source
@@ -32,8 +32,8 @@ def _first(project: Project) -> Iterator[tuple[Source, Function]]:
         if found is not None and name in found.methods:
             yield found.source, found.methods[name]
     for source in project.sources.values():
-        for cls in modules.router_classes(source):
-            own, known = methods(cls), set(modules.inherited_rules(source, cls)) - _AT_START
+        for cls in project.router_classes(source):
+            own, known = methods(cls), set(project.inherited_rules(source, cls)) - _AT_START
             listed = _named_on_self(own["rules"]) if "rules" in own else set()
             yield from ((source, own[name]) for name in own if name in known | listed)
 
@@ -63,11 +63,7 @@ def _called(project: Project, source: Source, function: Function) -> Iterator[tu
 
 
 def _imported(project: Project, source: Source, func: ast.expr) -> Iterator[tuple[Source, Function]]:
-    name = source.scopes.imported(func)
-    if name is None or "." not in name:
-        return
-    module, _, short = name.rpartition(".")
-    for path, other in project.sources.items():
-        found = other.top_function(short) if path.stem == module else None
-        if found is not None:
-            yield other, found
+    named = project.named(source, func)
+    found = named[0].top_function(named[1]) if named else None
+    if named and found is not None:
+        yield named[0], found

@@ -106,26 +106,7 @@ def router(name: str) -> dict[str, Function]:
     found = own(module)
     if found is None or cls not in found.classes:
         return {}
-    return library(module, cls) if name == ROUTER else _with_own(found, found.classes[cls])
-
-
-def _with_own(of: Source, cls: ast.ClassDef) -> dict[str, Function]:
-    """A class's methods and those that it inherits from a Router of kemi's; none if it does not."""
-    inherited = inherited_rules(of, cls)
-    added = {node.name: node for node in cls.body if isinstance(node, Function)}
-    return inherited | added if inherited else {}
-
-
-def inherited_rules(of: Source, cls: ast.ClassDef) -> dict[str, Function]:
-    """The methods that a class has from kemi's Router, also through others in its file; none if it is no Router."""
-    methods: dict[str, Function] = {}
-    for base in cls.bases:
-        local = of.classes.get(base.id) if isinstance(base, ast.Name) else None
-        methods |= inherited_rules(of, local) if local is not None and local is not cls else {}
-        methods |= router(of.scopes.imported(base) or "")
-    return methods
-
-
-def router_classes(of: Source) -> list[ast.ClassDef]:
-    """The classes in a file that derive from :class:`kemi.router.Router`."""
-    return [cls for cls in of.classes.values() if inherited_rules(of, cls)]
+    inherited: dict[str, Function] = {}
+    for base in found.classes[cls].bases:
+        inherited |= router(found.scopes.imported(base) or f"{module}.{ast.unparse(base)}")
+    return inherited | library(module, cls) if inherited or name == ROUTER else {}

@@ -47,7 +47,7 @@ class Project:
         script = self.cfg.script if self.cfg else None
         if self.settings is not None or (script and Path(script.args[2]).name == BOOT):
             return True
-        return self.entry is None and any(modules.router_classes(each) for each in self.sources.values())
+        return self.entry is None and any(self.router_classes(each) for each in self.sources.values())
 
     @property
     def entry(self) -> Source | None:
@@ -73,6 +73,33 @@ class Project:
         level = len(name) - len(module)
         folders = importing.path.parents[level - 1 : level] if level else map(Path, self.folders(importing))
         return next(filter(None, (_module_in(folder, module) for folder in folders)), None)
+
+    def named(self, of: Source, node: ast.expr) -> tuple[Source, str] | None:
+        """The file under check from which an import brought what is named here, and its name there."""
+        name = of.scopes.imported(node) or ""
+        short = name.rpartition(".")[2]
+        module = name.removesuffix(short)
+        path = self.own_file(of, module.rstrip(".") or module) if module else None
+        return (self.sources[path], short) if path in self.sources else None
+
+    def router_classes(self, of: Source) -> list[ast.ClassDef]:
+        """The classes in a file that derive from :class:`kemi.router.Router`."""
+        return [cls for cls in of.classes.values() if self.inherited_rules(of, cls)]
+
+    def inherited_rules(self, of: Source, cls: ast.ClassDef) -> dict[str, Function]:
+        """The methods that a class has from kemi's Router, also through the user's own; none if it is no Router."""
+        rules: dict[str, Function] = {}
+        waiting, seen = [(of, cls)], {cls}
+        while waiting:
+            source, each = waiting.pop()
+            for base in each.bases:
+                rules |= modules.router(source.scopes.imported(base) or "")
+                where, name = self.named(source, base) or (source, ast.unparse(base))
+                parent = where.classes.get(name)
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    waiting.append((where, parent))
+        return rules
 
     def router_setting(self) -> tuple[str, str, int, int] | None:
         """Module, class, line and column of the setting `router`, if the settings file has one."""

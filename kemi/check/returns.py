@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from kemi.check import handler, modules
+from kemi.check import handler
 from kemi.check.finding import Finding
 from kemi.check.message_path import functions
 from kemi.check.project import Project, methods
@@ -34,7 +34,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 def _starts(project: Project, source: Source, found: handler.Handler | None) -> Iterator[Finding]:
     """Functions that run at the start and raise whatever happens."""
-    classes = modules.router_classes(source) + ([found.node] if found and found.source is source else [])
+    classes = project.router_classes(source) + ([found.node] if found and found.source is source else [])
     at_start = [
         own[name]
         for own in map(methods, classes)

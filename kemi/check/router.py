@@ -6,7 +6,6 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-from kemi.check import modules
 from kemi.check.callbacks import accepts, source_of
 from kemi.check.finding import Finding
 from kemi.check.project import Project, methods
@@ -19,8 +18,8 @@ def check(project: Project) -> Iterator[Finding]:
     """All of them, for every router class."""
     used = {node.attr for source in project.sources.values() for node in _attributes(source)}
     for source in project.sources.values():
-        for cls in modules.router_classes(source):
-            known = modules.inherited_rules(source, cls)
+        for cls in project.router_classes(source):
+            known = project.inherited_rules(source, cls)
             for name, function in methods(cls).items():
                 if name in known:
                     yield from _override(source, function, known[name])

@@ -90,7 +90,7 @@ class Scopes:
         return None
 
     def imported(self, node: ast.AST) -> str | None:
-        """The full name of what an import brought here, such as "time.sleep"; None for anything else."""
+        """The full name of what an import brought here, such as "time.sleep" or "..numbers.PREMIUM"; else None."""
         if isinstance(node, ast.Attribute):
             module = self.imported(node.value)
             return module and f"{module}.{node.attr}"
@@ -101,7 +101,8 @@ class Scopes:
         statement = self.parent(alias)
         assert isinstance(alias, ast.alias)
         if isinstance(statement, ast.ImportFrom):
-            return f"{statement.module}.{alias.name}" if not statement.level else None
+            module = f"{statement.module}." if statement.module else ""
+            return "." * statement.level + module + alias.name
         return alias.name if alias.asname else alias.name.partition(".")[0]
 
     def _is_name(self, node: ast.AST, name: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from kemi.check import handler, modules
+from kemi.check import handler
 from kemi.check.finding import Finding
 from kemi.check.project import Project, methods
 from kemi.check.scopes import Function
@@ -46,7 +46,7 @@ def check(project: Project) -> Iterator[Finding]:
     """Both, for every file."""
     found = handler.find(project)
     for source in project.sources.values():
-        early = [methods(cls) for cls in modules.router_classes(source)]
+        early = [methods(cls) for cls in project.router_classes(source)]
         if found and found.source is source:
             early.append(methods(found.node))
         early.append({node.name: node for node in source.tree.body if isinstance(node, Function)})

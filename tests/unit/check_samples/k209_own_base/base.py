@@ -1,0 +1,5 @@
+from kemi.router import Router
+
+
+class Base(Router):
+    pass

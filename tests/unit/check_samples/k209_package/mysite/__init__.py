@@ -1,0 +1,5 @@
+from kemi.edge import Edge
+
+
+class Site(Edge):
+    pass

@@ -1,0 +1,5 @@
+from . import Site
+
+
+class Base(Site):
+    pass

@@ -1,0 +1,18 @@
+import time
+
+from . import base
+from .lookups import look_up
+
+
+class Routes(base.Base):
+    def register(self):  # expect: K209
+        return None
+
+    def to_pstn(self, request):
+        if request.nope:  # expect: K210
+            time.sleep(1)  # expect: K702
+        look_up(request.uri_user)
+        return super().to_pstn(request)
+
+    def in_dialogue(self, request):  # expect: K208
+        return None
