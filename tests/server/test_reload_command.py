@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -265,9 +266,10 @@ def test_reloads_under_traffic_lose_no_message_and_no_memory(start: Servers, tim
     before = [worker.pid for worker in server.workers()]
     sizes = reload_many(server, client, times)
     assert [worker.pid for worker in server.workers()] == before
-    # What the first loads need is kept for the next; after them nothing may be added.
+    # What the first loads need is kept for the next; after them nothing may be added. It goes up and down by half a MiB,
+    # as the garbage of a load comes to lie in one of Python's arenas or in two.
     third = times // 3
-    early, late = max(sizes[third - 10 : third]), max(sizes[-10:])
+    early, late = median(sizes[third : 2 * third]), median(sizes[2 * third :])
     assert late - early < 256, f"KiB after each tenth reload: {sizes[::10]}"
 
 
@@ -317,6 +319,7 @@ def test_all_workers_reload_under_load_and_lose_nothing(start: Servers, times: i
     assert [one.lost for one in asking] == [[]] * len(asking)
     assert sum(one.asked for one in asking) > times
     assert [process.pid for process in server.workers()] == everybody
-    # As above; which worker loads how often before the first third is over is chance.
-    growth = [late - early for early, late in zip(sizes[times // 3], sizes[-1], strict=True)]
-    assert max(growth) < 1024, f"KiB: {growth}"
+    third = times // 3
+    for pid, of_worker in zip(pids, zip(*sizes, strict=True), strict=True):
+        early, late = median(of_worker[third : 2 * third]), median(of_worker[2 * third :])
+        assert late - early < 512, f"worker {pid}: KiB after each reload: {of_worker}"
