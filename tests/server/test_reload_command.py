@@ -266,8 +266,8 @@ def test_reloads_under_traffic_lose_no_message_and_no_memory(start: Servers, tim
     before = [worker.pid for worker in server.workers()]
     sizes = reload_many(server, client, times)
     assert [worker.pid for worker in server.workers()] == before
-    # What the first loads need is kept for the next; after them nothing may be added. It goes up and down by half a MiB,
-    # as the garbage of a load comes to lie in one of Python's arenas or in two.
+    # What the first loads need is kept for the next; after them nothing may be added. It goes up and down by half a
+    # MiB, as the garbage of a load comes to lie in one of Python's arenas or in two.
     third = times // 3
     early, late = median(sizes[third : 2 * third]), median(sizes[2 * third :])
     assert late - early < 256, f"KiB after each tenth reload: {sizes[::10]}"
