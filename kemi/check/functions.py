@@ -40,9 +40,9 @@ def _one(project: Project, source: Source, node: ast.AST, name: str, probed: set
     call = parent if isinstance(parent, ast.Call) and parent.func is node else None
     # What a local name stands for has been looked at where it gets its value.
     first = isinstance(node, ast.Attribute) or source.scopes.imported(node) is not None
-    asked = name in probed or name.partition(".")[0] in probed
+    asked = name in probed or name.partition(".")[0] in probed or _catches(source, node)
     if export is None and name != _MODF:
-        if first and not asked and not _catches(source, node):
+        if first and not asked:
             yield _unknown(project, source, node, name)
         return
     if export is not None and first and not asked:
@@ -200,11 +200,18 @@ def _is_alias(source: Source, node: ast.AST) -> bool:
 
 
 def _probed(source: Source) -> Iterator[str]:
-    """The names that a file asks for before it uses them: hasattr(KSR.sl, "send_reply_error")."""
+    """The names that a file asks for before it uses them: hasattr(KSR.sl, "send_reply_error"), "sl" in dir(KSR)."""
     for node in ast.walk(source.tree):
         match node:
-            case ast.Call(
-                func=ast.Name(id="hasattr" | "getattr"), args=[base, ast.Constant(value=str(name)), *_]
+            case (
+                ast.Call(
+                    func=ast.Name(id="hasattr" | "getattr"), args=[base, ast.Constant(value=str(name)), *_]
+                )
+                | ast.Compare(
+                    left=ast.Constant(value=str(name)),
+                    ops=[ast.In() | ast.NotIn()],
+                    comparators=[ast.Call(func=ast.Name(id="dir"), args=[base])],
+                )
             ):
                 family = source.scopes.ksr(base)
                 if family is not None:

@@ -10,6 +10,14 @@ class Handler:
         return 0
 
     def ksr_request_route(self, msg):
+        try:
+            KSR.rtpengine.rtpengine_manage("")
+        except AttributeError:
+            KSR.info("no rtpengine here\n")
+        if "htable" in dir(KSR):
+            KSR.htable.sht_seti("calls", "all", 1)
+        if hasattr(KSR, "pike"):
+            KSR.pike.pike_check_req()
         if KSR.siputils.has_totag() > 0:
             KSR.tm.t_relay()
         else:
