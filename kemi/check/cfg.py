@@ -14,6 +14,9 @@ from kemi.check.cfg_reader import Reader, Statement, module_name
 from kemi.check.finding import Finding
 from kemi.check.target import Target, installed
 
+# What `cfgengine` calls Kamailio's own routes, which are in charge without one, too.
+NATIVE = ("native", "default")
+
 
 @dataclass(frozen=True)
 class Cfg:
@@ -51,10 +54,15 @@ class Cfg:
         return found
 
     @property
-    def engine(self) -> str | None:
-        """The language named by `cfgengine`; None without one."""
+    def engine_statement(self) -> Statement | None:
+        """The `cfgengine` that applies."""
         statements = self.active("cfgengine")
-        return statements[-1].args[0] if statements else None
+        return statements[-1] if statements else None
+
+    @property
+    def engine(self) -> str | None:
+        """The language named by `cfgengine`, in lower case, as Kamailio compares it; None without one."""
+        return self.engine_statement.args[0].lower() if self.engine_statement else None
 
     @property
     def runs_python(self) -> bool:
@@ -64,7 +72,7 @@ class Cfg:
     @property
     def calls_python(self) -> bool:
         """Are Kamailio's own routes in charge, which call Python where they like?"""
-        return self.engine in (None, "native", "default") and bool(self.active("python_exec"))
+        return self.engine in (None, *NATIVE) and bool(self.active("python_exec"))
 
     def route(self, kind: str, name: str = "") -> Statement | None:
         """The native route of that kind, such as "branch_route"."""

@@ -59,6 +59,7 @@ CODES = {
     "K505": Code("native route never runs", "warning"),
     "K506": Code("module of a define not loaded"),
     "K507": Code("kamailio.cfg cannot be read"),
+    "K508": Code("cfgengine names no language that is loaded"),
     # Settings
     "K601": Code("wrong settings"),
     "K602": Code("class of the rules not found"),

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from kemi.check import modules
-from kemi.check.cfg import Cfg
+from kemi.check import modules, refusals
+from kemi.check.cfg import NATIVE, Cfg
 from kemi.check.cfg_reader import Statement
 from kemi.check.codes import CODES
 from kemi.check.finding import Finding
@@ -33,10 +33,14 @@ _KEMIS = {
 def check(project: Project) -> Iterator[Finding]:
     """All of them; nothing without a cfg."""
     cfg = project.cfg
-    if cfg is None or cfg.engine not in (None, "native", "default", "python", "python3"):
-        return  # without one, or for another language
+    if cfg is None:
+        return
+    refused = any(refusals.engine(cfg))
+    if cfg.engine not in (None, *NATIVE, "python") and not refused:
+        return  # for another language
     yield from _script(project, cfg)
-    yield from _engine(project, cfg)
+    if not refused:
+        yield from _engine(project, cfg)
     yield from _preload(project, cfg)
     if project.served_by_kemi:
         yield from _features(cfg)

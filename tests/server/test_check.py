@@ -161,6 +161,15 @@ def test_kamailio_takes_the_configuration_that_is_right() -> None:
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.parametrize("sample", ["k508_engine", "k508_lua", "k508_order"])
+def test_kamailio_refuses_the_configuration_that_is_wrong(sample: str) -> None:
+    path = SAMPLES / sample / "kamailio.cfg"
+    run = subprocess.run(
+        ["kamailio", "-c", "-f", str(path)], capture_output=True, check=False, timeout=SECONDS
+    )
+    assert run.returncode != 0
+
+
 def test_kamailios_own_example_has_two_mistakes() -> None:
     script, configuration = EXAMPLES / "kamailio-basic-kemi-python.py", EXAMPLES / "kamailio-basic-kemi.cfg"
     assert script.exists(), f"{script}: expected the examples of Debian's package kamailio, found none"
