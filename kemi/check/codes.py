@@ -60,6 +60,7 @@ CODES = {
     "K506": Code("module of a define not loaded"),
     "K507": Code("kamailio.cfg cannot be read"),
     "K508": Code("cfgengine names no language that is loaded"),
+    "K509": Code("modparam before its loadmodule"),
     # Settings
     "K601": Code("wrong settings"),
     "K602": Code("class of the rules not found"),

@@ -1,11 +1,12 @@
-"""K508: what Kamailio refuses in a kamailio.cfg, so that it does not start."""
+"""K508, K509: what Kamailio refuses in a kamailio.cfg, so that it does not start."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kemi.check.cfg import NATIVE, Cfg
-from kemi.check.cfg_reader import module_name
+from kemi.check.cfg_reader import Statement, module_name
 from kemi.check.finding import Finding
 from kemi.check.project import Project
 
@@ -17,12 +18,15 @@ _LANGUAGES = {
     "ruby": ("app_ruby",),
     "sqlang": ("app_sqlang",),
 }
+# Modules that `modparam` calls otherwise than `loadmodule`.
+_OTHER_NAMES = {"ims_qos_npn": "ims_qos", "ss7ops": "ss7", "tls_wolfssl": "tls", "tlsa": "tls"}
 
 
 def check(project: Project) -> Iterator[Finding]:
     """All of them; nothing without a cfg."""
     if project.cfg is not None:
         yield from engine(project.cfg)
+        yield from _parameters(project, project.cfg)
 
 
 def engine(cfg: Cfg) -> Iterator[Finding]:
@@ -44,3 +48,43 @@ def engine(cfg: Cfg) -> Iterator[Finding]:
         # Python that is loaded nowhere is K501.
         what = f"expected {modules[0]}.so to be loaded before {named}, found it not loaded"
         yield statement.finding("K508", what, why, f'loadmodule "{modules[0]}.so" above this line')
+
+
+def _parameters(project: Project, cfg: Cfg) -> Iterator[Finding]:
+    """A `modparam` for a module that is not loaded by then."""
+    if cfg.findings:
+        return  # what is missing may load it
+    loaded: set[str] = set()
+    for statement in cfg.statements:
+        if statement.active and statement.kind == "loadmodule":
+            name = module_name(statement.args[0])
+            loaded |= {name, _OTHER_NAMES.get(name, name)}
+        elif statement.active and statement.kind == "modparam" and not _has(loaded, statement.args[0]):
+            yield _early(project, cfg, statement)
+
+
+def _has(loaded: set[str], module: str) -> bool:
+    """Is a module of that name loaded? `modparam` takes a regular expression, ``modparamx`` variables as well."""
+    if "$" in module or any("$" in name for name in loaded):
+        return True
+    try:
+        pattern = re.compile(module, re.IGNORECASE)
+    except re.error:
+        return True
+    return any(pattern.fullmatch(name) for name in loaded)
+
+
+def _early(project: Project, cfg: Cfg, statement: Statement) -> Finding:
+    module = statement.args[0]
+    conditions = cfg.loaded_where(module)
+    found, fix = "it loaded nowhere", "load it above this line, or correct the name"
+    if cfg.loads(module):
+        found, fix = "it loaded below", "move its loadmodule above this line"
+    elif conditions:
+        where = " and ".join(conditions)
+        found, fix = f"it loaded only for: {where}", f"put the line under the same condition: {where}"
+    # As with K303: without -A nobody has said how the server is started.
+    sure = cfg.loads(module) or not conditions or bool(project.defines)
+    what = f'expected "{module}" to be loaded before its modparam, found {found}'
+    why = "Kamailio does not start: a parameter is set in a module that is there"
+    return statement.finding("K509", what, why, fix, "error" if sure else "warning")

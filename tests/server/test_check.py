@@ -161,7 +161,7 @@ def test_kamailio_takes_the_configuration_that_is_right() -> None:
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("sample", ["k508_engine", "k508_lua", "k508_order"])
+@pytest.mark.parametrize("sample", ["k508_engine", "k508_lua", "k508_order", "k509_define", "k509_order"])
 def test_kamailio_refuses_the_configuration_that_is_wrong(sample: str) -> None:
     path = SAMPLES / sample / "kamailio.cfg"
     run = subprocess.run(

@@ -139,6 +139,13 @@ def test_defines_say_which_modules_are_loaded() -> None:
     assert [each.severity for each in check(sample, kamailio=OLDEST, defines=["WITH_AUTH"])] == ["error"]
 
 
+def test_defines_say_which_modules_have_parameters() -> None:
+    sample = _files(SAMPLES / "k509_define")
+    assert [each.severity for each in check(sample, kamailio=OLDEST)] == ["warning"]
+    assert check(sample, kamailio=OLDEST, defines=["WITH_PINGS"]) == []
+    assert [each.severity for each in check(sample, kamailio=OLDEST, defines=["OTHERS"])] == ["error"]
+
+
 def test_the_script_and_settings_that_a_cfg_names_are_checked_too(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "k301_unknown.py", tmp_path / "routes.py")
     cfg = tmp_path / "kamailio.cfg"
