@@ -108,9 +108,10 @@ def _as_kamailio_sees_them(
     path: Path, defines: Sequence[str], statements: tuple[Statement, ...], known: dict[str, str]
 ) -> tuple[Statement, ...]:
     """The statements, active where Kamailio's own reader keeps them; unchanged where it cannot tell."""
-    printed = _print(path, defines)
-    if printed is None:
+    run = ask_kamailio(path, defines, "--cfg-print", seconds=5)
+    if run is None or run.returncode != 0:
         return statements
+    printed = run.stdout.decode("utf-8", "replace")
     for define in defines:
         key, _, value = define.partition("=")
         known[key] = value
@@ -127,15 +128,17 @@ def _as_kamailio_sees_them(
     return tuple(found for _, found in sorted(seen, key=lambda item: item[0]))
 
 
-def _print(path: Path, defines: Sequence[str]) -> str | None:
+def ask_kamailio(
+    path: Path, defines: Sequence[str], option: str, seconds: float
+) -> subprocess.CompletedProcess[bytes] | None:
+    """What the installed Kamailio makes of a cfg; None without one, or if it takes longer."""
     program = shutil.which("kamailio", path="/usr/local/sbin:/usr/sbin:/usr/bin") or shutil.which("kamailio")
     if program is None:
         return None
-    command = [program, "-f", str(path), "--cfg-print"]
+    command = [program, "-f", str(path), option]
     for define in defines:
         command += ["-A", define]
     try:
-        run = subprocess.run(command, capture_output=True, timeout=5, check=False)
+        return subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return None
-    return run.stdout.decode("utf-8", "replace") if run.returncode == 0 else None

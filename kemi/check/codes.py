@@ -61,6 +61,7 @@ CODES = {
     "K507": Code("kamailio.cfg cannot be read"),
     "K508": Code("cfgengine names no language that is loaded"),
     "K509": Code("modparam before its loadmodule"),
+    "K510": Code("Kamailio refuses a line"),
     # Settings
     "K601": Code("wrong settings"),
     "K602": Code("class of the rules not found"),

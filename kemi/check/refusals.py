@@ -1,14 +1,16 @@
-"""K508, K509: what Kamailio refuses in a kamailio.cfg, so that it does not start."""
+"""K508 to K510: what Kamailio refuses in a kamailio.cfg, so that it does not start."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from kemi.check import lines
 from kemi.check.cfg import NATIVE, Cfg
 from kemi.check.cfg_reader import Statement, module_name
 from kemi.check.finding import Finding
 from kemi.check.project import Project
+from kemi.check.target import installed
 
 # The languages of `cfgengine`, each with the modules that bring it.
 _LANGUAGES = {
@@ -24,9 +26,14 @@ _OTHER_NAMES = {"ims_qos_npn": "ims_qos", "ss7ops": "ss7", "tls_wolfssl": "tls",
 
 def check(project: Project) -> Iterator[Finding]:
     """All of them; nothing without a cfg."""
-    if project.cfg is not None:
-        yield from engine(project.cfg)
-        yield from _parameters(project, project.cfg)
+    cfg = project.cfg
+    if cfg is None:
+        return
+    found = [*engine(cfg), *_parameters(project, cfg)]
+    yield from found
+    # What has been found already need not be said again in Kamailio's words.
+    if not found and not cfg.findings and project.target == installed():
+        yield from lines.check(project, cfg)
 
 
 def engine(cfg: Cfg) -> Iterator[Finding]:

@@ -161,6 +161,76 @@ def test_kamailio_takes_the_configuration_that_is_right() -> None:
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "severity", "said"),
+    [
+        ("bogus_directive=1", 16, "error", "syntax error; unknown config variable"),
+        ('modparam("usrloc", "preload", location)', 31, "error", "syntax error; Invalid arguments"),
+        # Another start may define it.
+        ('modparam("usrloc", "preload", TABLE)', 31, "warning", "syntax error; Invalid arguments"),
+        ('modparam("usrloc", "prelaod", "location")', 41, "error", "not found in module <usrloc>"),
+        ("event_route[x:y] { exit }", 25, "error", "syntax error"),
+        # Another machine may have it.
+        ('loadmodule "sll.so"', 12, "warning", "could not find module <sll>"),
+    ],
+)
+def test_a_line_that_kamailio_refuses_is_named(
+    tmp_path: Path, text: str, column: int, severity: str, said: str
+) -> None:
+    path = tmp_path / "kamailio.cfg"
+    # Where the file sends the log elsewhere, the answer still comes.
+    path.write_text(f"log_stderror=no\n{CFG.format(script='kemi_boot.py')}{text}\n")
+    line = path.read_text().splitlines().index(text) + 1
+    found = [each for each in check([path], kamailio="5.6") if each.code == "K510"]
+    assert [(each.file, each.line, each.severity) for each in found] == [(str(path), line, severity)]
+    assert found[0].column == column
+    assert said in found[0].what
+    assert [each for each in check([path], kamailio="6.1") if each.code == "K510"] == []
+
+
+def test_without_a_module_its_parameters_and_functions_are_no_further_mistakes(tmp_path: Path) -> None:
+    path = tmp_path / "kamailio.cfg"
+    path.write_text('loadmodule "sll.so"\nmodparam("sll", "a", 1)\nevent_route[x:y] { sll_send("1"); }\n')
+    assert [each.line for each in check([path], kamailio="5.6") if each.code == "K510"] == [1]
+    path.write_text('loadmodule "pvv.so"\nloadmodule "sll.so"\nrequest_route { if ($ru == 1) { exit; } }\n')
+    found = [each for each in check([path], kamailio="5.6") if each.code == "K510"]
+    assert [each.line for each in found] == [1]
+    assert "nor without 1 more" in found[0].why
+    path.write_text('loadmodule "sll.so"\nbogus_directive=1\n')
+    found = [each for each in check([path], kamailio="5.6") if each.code == "K510"]
+    assert [(each.line, each.severity) for each in found] == [(1, "warning"), (2, "warning")]
+
+
+def test_a_line_of_an_included_file_is_named_with_its_file(tmp_path: Path) -> None:
+    path, included = tmp_path / "kamailio.cfg", tmp_path / "local.cfg"
+    path.write_text(f'include_file "{included}"\n{CFG.format(script="kemi_boot.py")}')
+    included.write_text("\nbogus_directive=1\n")
+    found = [each for each in check([path], kamailio="5.6") if each.code == "K510"]
+    assert [(each.file, each.line) for each in found] == [(str(included), 2)]
+    included.write_text("\nbogus_directive=1  # kemi: ignore[K510]\n")
+    assert [each for each in check([path], kamailio="5.6") if each.code == "K510"] == []
+
+
+def test_a_define_of_the_start_is_given_to_kamailio_too(tmp_path: Path) -> None:
+    path = tmp_path / "kamailio.cfg"
+    path.write_text(f'{CFG.format(script="kemi_boot.py")}modparam("usrloc", "preload", TABLE)\n')
+    assert [each.code for each in check([path], kamailio="5.6", defines=['TABLE="location"'])] == []
+    found = check([path], kamailio="5.6", defines=["TABLES=1"])
+    assert ("K510", "error") in [(each.code, each.severity) for each in found]
+
+
+def test_kamailio_does_not_run_the_script_when_it_is_asked_about_the_file(tmp_path: Path) -> None:
+    script, proof = tmp_path / "routes.py", tmp_path / "it_ran"
+    start = f"open({str(proof)!r}, 'w').close()\n"
+    script.write_text(f"{start}\n\ndef mod_init():\n    {start}    return None\n")
+    path = tmp_path / "kamailio.cfg"
+    path.write_text(CFG.format(script=script))
+    run = cfg.ask_kamailio(path, [], "-c", SECONDS)
+    assert run is not None
+    assert b"config file ok" in run.stderr
+    assert not proof.exists()
+
+
 @pytest.mark.parametrize("sample", ["k508_engine", "k508_lua", "k508_order", "k509_define", "k509_order"])
 def test_kamailio_refuses_the_configuration_that_is_wrong(sample: str) -> None:
     path = SAMPLES / sample / "kamailio.cfg"

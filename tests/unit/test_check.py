@@ -52,7 +52,8 @@ def test_planted_mistakes_are_found_at_their_line_and_nothing_else(sample: Path)
 
 
 def test_every_code_has_a_sample() -> None:
-    assert {code for sample in samples for _, _, code in _expected(sample)} == set(CODES)
+    # What only Kamailio itself finds has its samples in tests/server/test_check.py.
+    assert {code for sample in samples for _, _, code in _expected(sample)} == set(CODES) - {"K510"}
 
 
 @pytest.mark.parametrize("kamailio", versions())
