@@ -45,6 +45,11 @@ def parse(text: str, name: str) -> Settings:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as problem:
         raise SettingsError(f"{name}: expected YAML, found: {' '.join(str(problem).split())}") from None
+    except RecursionError:
+        raise SettingsError(
+            f"{name}: expected sections with keys and values, found something nested too deeply to be read; "
+            "docs/settings.md has every key"
+        ) from None
     if root is None:
         return Settings()
     reader = _Reader(name)

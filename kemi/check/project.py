@@ -107,7 +107,7 @@ class Project:
             return None
         try:
             root = yaml.compose(self.settings.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError):
             return None
         for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
             if key.value == "router" and isinstance(value, yaml.ScalarNode):

@@ -82,8 +82,10 @@ def read(path: Path, name: str) -> Source | Finding:
             # It also finds what the grammar allows and Python does not, such as `return` outside a function.
             compile(data, str(path), "exec", dont_inherit=True)
             tree = ast.parse(data)
-    except (SyntaxError, ValueError) as problem:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         line, column, text = 1, 1, str(problem)
+        if isinstance(problem, RecursionError | MemoryError):  # which of them depends on where it stopped
+            text = "something in it is nested too deeply"
         if isinstance(problem, SyntaxError):
             line, column, text = problem.lineno or 1, max(problem.offset or 1, 1), problem.msg
         return Finding(
@@ -97,4 +99,10 @@ def read(path: Path, name: str) -> Source | Finding:
             CODES["K101"].severity,
         )
     text = data.decode("utf-8", "replace")
-    return Source(path, name, text, tree)
+    try:
+        return Source(path, name, text, tree)
+    except RecursionError:
+        what = "something in the file is nested too deeply to be checked"
+        why = "Python reads it, but nothing else in this file has been looked at"
+        fix = "split the expression, or the chain of elif"
+        return Finding(name, 1, 1, "K101", what, why, fix, "warning")

@@ -206,6 +206,21 @@ def test_what_cannot_be_checked_is_named(tmp_path: Path, name: str) -> None:
         check([tmp_path / name])
 
 
+@pytest.mark.parametrize(("depth", "severity"), [(1000, "warning"), (5000, "error"), (20000, "error")])
+def test_a_script_that_is_nested_too_deeply_is_named(tmp_path: Path, depth: int, severity: str) -> None:
+    (tmp_path / "routes.py").write_text("-" * depth + "1\n")
+    found = check([tmp_path / "routes.py"])
+    assert [(each.line, each.code, each.severity) for each in found] == [(1, "K101", severity)]
+    assert "nested too deeply" in found[0].what
+
+
+def test_settings_that_are_nested_too_deeply_are_named(tmp_path: Path) -> None:
+    (tmp_path / "kemi.yaml").write_text("router: " + "[" * 3000)
+    found = check([tmp_path / "kemi.yaml"])
+    assert [(each.line, each.code) for each in found] == [(1, "K601")]
+    assert "found something nested too deeply to be read" in found[0].what
+
+
 def test_one_server_is_checked_at_a_time(tmp_path: Path) -> None:
     settings = [SAMPLES / "k601_settings" / "kemi.yaml", SAMPLES / "k601_yaml" / "kemi.yaml"]
     with pytest.raises(NothingToCheckError, match=r"found .*k601_settings/kemi\.yaml too"):
