@@ -77,7 +77,10 @@ class Reader:
     def read_text(self, text: str, name: str, folder: Path, depth: int = 0) -> None:
         """Add the statements of a text; files that it includes are looked for from the current folder and `folder`."""
         part = _Part(self, name, text, folder, depth)
-        part.run()
+        if "\0" in text:
+            part.refuse_binary()
+        else:
+            part.run()
 
 
 class _Part:
@@ -108,6 +111,10 @@ class _Part:
             self._complain(
                 len(self._text) - 1, f"expected #!endif for {condition.text}, found the end of the file"
             )
+
+    def refuse_binary(self) -> None:
+        """Its statements, if there are any, would be found by chance."""
+        self._complain(self._text.index("\0"), "expected a text file, found binary data (a NUL byte)")
 
     def _tokens(self) -> Iterator[tuple[str, str, int]]:
         for match in _TOKEN.finditer(self._text):

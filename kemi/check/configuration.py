@@ -33,8 +33,8 @@ _KEMIS = {
 def check(project: Project) -> Iterator[Finding]:
     """All of them; nothing without a cfg."""
     cfg = project.cfg
-    if cfg is None:
-        return
+    if cfg is None or (cfg.findings and not cfg.statements):
+        return  # without one, or with nothing of it read
     refused = any(refusals.engine(cfg))
     if cfg.engine not in (None, *NATIVE, "python") and not refused:
         return  # for another language

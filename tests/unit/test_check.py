@@ -221,6 +221,13 @@ def test_settings_that_are_nested_too_deeply_are_named(tmp_path: Path) -> None:
     assert "found something nested too deeply to be read" in found[0].what
 
 
+def test_a_cfg_that_is_no_text_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "kamailio.cfg").write_bytes(b"\x7fELF\x02\x01\x01\0\0\xff\xfe")
+    found = check([tmp_path / "kamailio.cfg"], kamailio=OLDEST)
+    assert [(each.line, each.column, each.code) for each in found] == [(1, 8, "K507")]
+    assert found[0].what == "expected a text file, found binary data (a NUL byte)"
+
+
 def test_one_server_is_checked_at_a_time(tmp_path: Path) -> None:
     settings = [SAMPLES / "k601_settings" / "kemi.yaml", SAMPLES / "k601_yaml" / "kemi.yaml"]
     with pytest.raises(NothingToCheckError, match=r"found .*k601_settings/kemi\.yaml too"):
