@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -288,7 +288,8 @@ def test_conditions_that_only_kamailio_can_decide_are_left_to_it(tmp_path: Path)
 
 
 def test_the_command_takes_less_than_two_seconds() -> None:
-    started = time.monotonic()
+    """Of the processor, however busy it is."""
+    before = _seconds_of_children()
     command = [
         str(Path(sys.executable).with_name("kemi")),
         "check",
@@ -297,4 +298,9 @@ def test_the_command_takes_less_than_two_seconds() -> None:
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, "No mistakes found.\n"), run.stderr
-    assert time.monotonic() - started < 2
+    assert _seconds_of_children() - before < 2
+
+
+def _seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
