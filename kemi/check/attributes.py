@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from kemi.check import modules
@@ -18,10 +18,11 @@ _HELD = {"settings": "kemi.settings.Settings", "features": "kemi.features.Featur
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Of requests, replies and branches that rules get, and of the router's settings and features."""
+    """Of requests, replies and branches that rules get, of the router, its settings and features."""
     for each in project.sources.values():
         for cls in project.router_classes(each):
             known = project.inherited_rules(each, cls)
+            yield from _router(project, each, cls)
             for name, function in methods(cls).items():
                 yield from _held(each, function)
                 for argument, kind in _kinds(each, function, known.get(name)).items():
@@ -70,17 +71,69 @@ def _held(each: Source, function: Function) -> Iterator[Finding]:
                 yield from _missing(each, node, _HELD[held])
 
 
+def _router(project: Project, each: Source, cls: ast.ClassDef) -> Iterator[Finding]:
+    """Of ``self`` and ``super()``, where the class derives from kemi's classes only, and none derives from it."""
+    inherited: set[str] = set(dir(object))
+    for base in cls.bases:
+        names = attributes(each.scopes.imported(base) or "")
+        if names is None:
+            return
+        inherited |= names
+    if cls.keywords or cls.decorator_list or cls.name in _base_names(project) or _is_dynamic(cls):
+        return
+    known = inherited | _set_in(cls)
+    for node in (node for function in methods(cls).values() for node in ast.walk(function)):
+        match node:
+            case ast.ClassDef():
+                return  # with a `self` of its own
+            case ast.Attribute(value=ast.Name(id="self"), ctx=ast.Load()) if node.attr not in known:
+                yield _no_attribute(each, node, cls.name, known)
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))) if node.attr not in inherited:
+                yield _no_attribute(each, node, f"what {cls.name} derives from", inherited)
+
+
+def _set_in(cls: ast.ClassDef) -> set[str]:
+    """The names that a class gives a value to, its own or an object's."""
+    found = set(methods(cls))
+    for node in ast.walk(cls):
+        match node:
+            case (
+                ast.Name(id=name, ctx=ast.Store())
+                | ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store())
+            ):
+                found.add(name)
+            case ast.Constant(value=str(name)):
+                found.add(name)  # __slots__
+    return found
+
+
+def _is_dynamic(cls: ast.ClassDef) -> bool:
+    """May there be attributes whose names do not stand in the text?"""
+    names = (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in ast.walk(cls))
+    return "__getattr__" in methods(cls) or not {"vars", "setattr", "__dict__"}.isdisjoint(names)
+
+
+def _base_names(project: Project) -> set[str]:
+    """The last part of what any class derives from."""
+    classes = (cls for source in project.sources.values() for cls in source.classes.values())
+    return {ast.unparse(base).rpartition(".")[2] for cls in classes for base in cls.bases}
+
+
+def _no_attribute(each: Source, node: ast.Attribute, of: str, known: Collection[str]) -> Finding:
+    close = difflib.get_close_matches(node.attr, known, n=1)
+    return each.finding(
+        node,
+        "K210",
+        f"{of} has no attribute '{node.attr}'",
+        "the line raises AttributeError when it is reached, and a request gets 500",
+        f"did you mean '{close[0]}'?" if close else "docs/reference/rules.md shows what a Router has",
+    )
+
+
 def _missing(each: Source, node: ast.Attribute, kind: str) -> Iterator[Finding]:
     known = attributes(kind)
     if known is not None and node.attr not in known and not node.attr.startswith("__"):
-        close = difflib.get_close_matches(node.attr, known, n=1)
-        yield each.finding(
-            node,
-            "K210",
-            f"{kind.rpartition('.')[2]} has no attribute '{node.attr}'",
-            "the line raises AttributeError when it is reached, and a request gets 500",
-            f"did you mean '{close[0]}'?" if close else f"{kind.rpartition('.')[0]} shows what there is",
-        )
+        yield _no_attribute(each, node, kind.rpartition(".")[2], known)
 
 
 @cache
@@ -91,16 +144,7 @@ def attributes(kind: str) -> frozenset[str] | None:
     cls = found.classes.get(name) if found is not None else None
     if found is None or cls is None:
         return None
-    names = set(methods(cls))
-    for node in ast.walk(cls):
-        match node:
-            case (
-                ast.Name(id=own, ctx=ast.Store())
-                | ast.Attribute(value=ast.Name(id="self"), attr=own, ctx=ast.Store())
-            ):
-                names.add(own)
-            case ast.Constant(value=str(slot)):
-                names.add(slot)
+    names = _set_in(cls)
     for base in cls.bases:
         inherited = attributes(found.scopes.imported(base) or f"{module}.{ast.unparse(base)}")
         if inherited is None:

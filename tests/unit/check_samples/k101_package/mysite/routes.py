@@ -6,7 +6,7 @@ from mysite.numbers.ranges import RANGES
 
 
 class Routes(Router):
-    def invite(self, request):
+    def to_registered_contacts(self, request):
         if is_premium(request.uri_user, RANGES) or callers.is_unknown(request):
             return None
-        return super().invite(request)
+        return super().to_registered_contacts(request)
