@@ -62,9 +62,10 @@ def test_a_stop_that_takes_long_reaches_what_the_program_waits_for(
 ) -> None:
     monkeypatch.setattr(process, "_ASK_AGAIN_SECONDS", 0.1)
     child = run(
-        "import signal, subprocess, sys; signal.signal(signal.SIGTERM, lambda *_: None); "
+        "import os, signal, subprocess, sys; signal.signal(signal.SIGTERM, lambda *_: None); "
         "worker = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']); "
-        "print('up', flush=True); sys.exit(-worker.wait())"
+        # At once: while Python ends it has no handlers any more, and it is asked again and again.
+        "print('up', flush=True); os._exit(-worker.wait())"
     )
     wait_until("the program to run", lambda: child.output == "up\n", seconds=10)
     assert child.stop() == signal.SIGTERM
