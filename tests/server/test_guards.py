@@ -105,9 +105,10 @@ def bob(server: KamailioServer) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def _no_process_dies(server: KamailioServer) -> Iterator[None]:
-    before = [worker.pid for worker in server.workers()]
+    # Right after the start the last may not be there yet.
+    before = {worker.pid for worker in server.workers()}
     yield
-    assert [worker.pid for worker in server.workers()] == before
+    assert before <= {worker.pid for worker in server.workers()}
 
 
 def exception_of(server: KamailioServer, request: Message, last_line: str) -> str:
