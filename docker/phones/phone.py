@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import privileges
@@ -103,9 +102,6 @@ class HomePhone:
             event = self._control.wait_for(("CALL_ESTABLISHED", "CALL_CLOSED"), _RING_SECONDS, since)
         except (LabError, DeadlineError) as error:
             self.say(f"no call to {self.peer}: {error}")
-            # What is half set up, for a server that was started anew meanwhile, is in the way of the next call.
-            with suppress(LabError):
-                self._control.command("hangup")
             return
         if event.kind == "CALL_CLOSED":
             self.say(f"no call to {self.peer}: {event.param}")

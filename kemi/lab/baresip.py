@@ -74,9 +74,8 @@ class Control:
                 or "nothing"
             )
         if event is None:
-            raise DeadlineError(
-                f"phone {self.name}: waited {seconds:g} s for {' or '.join(kinds)}, found {seen}"
-            )
+            waited = "baresip ended while it was asked" if self._closed else f"waited {seconds:g} s"
+            raise DeadlineError(f"phone {self.name}: {waited} for {' or '.join(kinds)}, found {seen}")
         return event
 
     def close(self) -> None:

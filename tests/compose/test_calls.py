@@ -68,7 +68,7 @@ def test_a_restart_forgets_no_phone(phones: Stack) -> None:
     query = (
         "SELECT username, ruid, last_modified, received FROM location WHERE username LIKE 'demo-%' ORDER BY 1"
     )
-    # Between two calls: one that is being set up would be lost.
+    # Between two calls: one that is being set up would be lost, and baresip may end with it.
     wait_for_call(phones, _now())
     before = phones.sql(query)
     phones.compose("restart", "kamailio")
