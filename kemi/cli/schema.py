@@ -89,17 +89,13 @@ def create(database: Database, tables: Sequence[Table]) -> list[str]:
     """
     database.lock_schema()
     present, versions = database.tables(), _versions(database)
-    missing = [table for table in tables if table.name not in present]
-    unfinished = [
-        table for table in tables if table.name in present and _is_unfinished(database, table, versions)
-    ]
-    for table in unfinished:
-        if table.name != VERSIONS:
-            database.execute(f"DROP TABLE {table.name}")
+    made = []
     for table in tables:
-        if table in missing or table in unfinished:
-            _make(database, table, exists=table.name == VERSIONS and table in unfinished)
-    return [table.name for table in tables if table in missing or table in unfinished]
+        exists = table.name in present
+        if not exists or _is_unfinished(database, table, versions):
+            _make(database, table, exists=exists)
+            made.append(table.name)
+    return made
 
 
 def _is_unfinished(database: Database, table: Table, versions: Mapping[str, int]) -> bool:
@@ -109,9 +105,12 @@ def _is_unfinished(database: Database, table: Table, versions: Mapping[str, int]
 
 
 def _make(database: Database, table: Table, *, exists: bool) -> None:
+    """Anew, if it exists; but for the table of versions, which is whole as soon as it is there."""
     if table.name != VERSIONS:
         _enter(database, table.name, BEING_MADE)
-    if not exists:
+        if exists:
+            database.execute(f"DROP TABLE {table.name}")
+    if not exists or table.name != VERSIONS:
         for statement in table.statements:
             database.execute(statement)
     _enter(database, table.name, table.version)
