@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from kemi.deadline import wait_until
+from kemi.deadline import DeadlineError, wait_until
 from kemi.testing.builders import sdp
 from kemi.testing.client import Client
 from kemi.testing.dialog import call, hang_up
@@ -21,11 +22,16 @@ from tests.server.cluster import (
     invited,
     kill,
     nated,
+    peers,
     require_call,
 )
 
 # Enough to lead to either registrar.
 CALL_IDS = [f"phone-{number}" for number in range(64)]
+# For so long kamailio.cfg has a registrar tell another that does not answer.
+_TOLD_SECONDS = 2
+# More than the longest wait between two tries (T2 of RFC 3261).
+_REPEATED_SECONDS = 5
 
 
 @pytest.fixture
@@ -115,6 +121,33 @@ def test_a_registrar_that_comes_back_asks_for_all_contacts(make_cluster: MakeClu
             kill(second)
             require_call(carol, bob)
             require_call(bob, carol)
+
+
+def test_what_a_dead_registrar_was_told_does_not_come_after_what_it_has_learned_since(
+    make_cluster: MakeCluster,
+) -> None:
+    """Registrars repeat messages that get no answer; an old one, late, would bring the phone's old address back."""
+    cluster = make_cluster()
+    first, second = cluster.registrars
+    with (
+        nated(cluster.edges[0], "bob", 3) as scout,
+        nated(cluster.edges[0], "alice") as before,
+        nated(cluster.edges[0], "alice") as after,
+    ):
+        call_id = next(name for name in CALL_IDS if leads_to(first, scout, name))
+        kill(second)
+        assert login(before, "before", USERS["alice"]) == 200
+        time.sleep(_TOLD_SECONDS)
+        second.start()
+        wait_until("the registrars to know each other", lambda: all(map(peers, cluster.registrars)), 10)
+        assert login(after, call_id, USERS["alice"]) == 200
+        cluster.wait_for_registration("alice", call_id)
+        with pytest.raises(DeadlineError):
+            wait_until(
+                "the old address to come back",
+                lambda: [one["Call-ID"] for one in contacts(second, "alice")] != [call_id],
+                _REPEATED_SECONDS,
+            )
 
 
 def test_without_registrars_a_phone_is_told_to_ask_elsewhere(make_cluster: MakeCluster) -> None:
