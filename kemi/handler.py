@@ -51,6 +51,25 @@ DROPPED = -1
 class Handler:
     """The object that Kamailio calls."""
 
+    # Python finds them more quickly than what is in a dictionary.
+    __slots__ = (
+        "_branch",
+        "_callbacks",
+        "_failure",
+        "_http",
+        "_logs_all",
+        "_logs_refusals",
+        "_observe",
+        "_plans",
+        "_process",
+        "_reply",
+        "_request",
+        "folder",
+        "rank",
+        "report",
+        "router",
+    )
+
     def __init__(self, router: Router, folder: Path | None = None) -> None:
         self.router = router
         #: Where the settings file and the user's modules are; a reload reads these again.
@@ -65,7 +84,7 @@ class Handler:
         #: Told of each decision before it is carried out, where anybody wants to know.
         self._observe: Callable[[Request, Rule, Verdict], None] | None = None
         self._plans = Plans(router, self._carry_out, self._relay, [(self, _FIXED)])
-        self._request = self._plans.other.request
+        self._request, _ = self._plans.other
         self._branch = Branch()
         self._reply = IncomingReply()
         self._callbacks = Callbacks(
@@ -184,7 +203,8 @@ class Handler:
         try:
             return self._plans[method_in_any_case()]
         except KeyError:
-            self._plans.other.request.begin_unknown()
+            request, _ = self._plans.other
+            request.begin_unknown()
             return self._plans.other
 
     def _carry_out(self, request: Request, rule: Rule, verdict: Verdict, relay: Callable[[], None]) -> None:
@@ -249,7 +269,8 @@ class Handler:
 
     def _guard_without_plan(self, msg: NativeMessage) -> None:
         """The same where the user's request class could not even be made."""
-        request = self._request = self._plans.other.request
+        request, _ = self._plans.other
+        self._request = request
         request.begin(msg)
         self._guard(request, None if request.is_method_in("A") else self._refuse)
 

@@ -19,6 +19,8 @@ PATH = "/metrics"
 class MeteredHandler(Handler):
     """As :class:`Handler`; a server without metrics has nothing of this."""
 
+    __slots__ = ("_exporter", "_metrics")
+
     def __init__(self, router: Router, folder: Path | None = None) -> None:
         super().__init__(router, folder)
         self._metrics = self.report.metrics = Metrics(

@@ -31,6 +31,8 @@ class Places(dict[str, bool]):
 
     def __init__(self) -> None:
         super().__init__()
+        #: One that is ours, mostly the one that is asked for next: to compare takes less than to look up.
+        self.latest: str | None = None
         self._after_user: dict[str, bool] = {}
         self._may_change = hasattr(KSR, "domain")
 

@@ -144,11 +144,16 @@ class Request(Message):
     @property
     def user_agent(self) -> str:
         """The User-Agent header, "" if there is none."""
+        return self.raw_user_agent.replace("\0", "�")
+
+    @property
+    def raw_user_agent(self) -> str:
+        """The same with the NULs that may be in it, which no KSR function would take."""
         try:
-            text = KSR.kx.gete_ua()
+            name = KSR.kx.gete_ua()
         except UnicodeDecodeError:
             return readable("ua")
-        return text.replace("\0", "�") if "\0" in text else text
+        return name
 
     @property
     def uri(self) -> str:
@@ -200,8 +205,14 @@ class Request(Message):
             uri = KSR.kx.get_ruri() or ""
         except UnicodeDecodeError:
             return own_uri.is_request_uri_own()
+        if uri == self._own_places.latest:
+            return True
         own = self._own_places.get(uri)
-        return own if own is not None else self._own_places.find(uri, own_uri.is_request_uri_own)
+        if own is None:
+            return self._own_places.find(uri, own_uri.is_request_uri_own)
+        if own:
+            self._own_places.latest = uri
+        return own
 
     @property
     def is_from_us(self) -> bool:

@@ -115,7 +115,7 @@ class Router:
 
     def screen_scanners(self, request: Request) -> Verdict | None:
         """Drop requests of attack tools by their User-Agent. Any answer would tell them that somebody is here."""
-        return screen.SCANNER if self._agents[request.user_agent] else None
+        return screen.SCANNER if self._agents[request.raw_user_agent] else None
 
     def limit_hops(self, request: Request) -> Verdict | None:
         """483 when Max-Forwards has run out (RFC 3261, section 16.3)."""

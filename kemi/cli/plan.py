@@ -74,7 +74,7 @@ def _print(method: str, version: str, defines: dict[str, str], *, callbacks: boo
         except SettingsError as problem:
             raise click.ClickException(str(problem)) from None
         names = _names(module)
-        handle = built._plans[method].handle
+        _, handle = built._plans[method]
         parts = [
             handle,
             *([handle.__globals__["relay"]] if "relay" in getattr(handle, "__globals__", ()) else []),
