@@ -21,7 +21,7 @@ from kemi.flat.sources import Sources
 from kemi.http import HttpRequest
 from kemi.message import Message
 from kemi.plan import Callbacks, Plan, Plans
-from kemi.reply import IncomingReply
+from kemi.reply import IncomingReply, ask_about_every_reply
 from kemi.request import NativeMessage, Request, method_in_any_case
 from kemi.router import NO_CALLBACKS, Router
 from kemi.rule import Rule
@@ -109,9 +109,19 @@ class Handler:
             if self.router.features.sqlite:
                 sqlite.wait_for_locks(rank, LOCK_MILLISECONDS)
             self.router.start(rank)
+            self.take_over()
             self.rank = rank
             self.report.loaded(rank)
         return 0
+
+    def take_over(self, *, every_reply: bool = False) -> None:
+        """From now on Kamailio calls this handler in this process.
+
+        About every reply only if a trace or a router of the user's wants to know of it, see ``reply_route`` in
+        kamailio.cfg.
+        """
+        is_ours = getattr(self.router.on_any_reply, "__func__", None) is Router.on_any_reply
+        ask_about_every_reply(every_reply or not is_ours)
 
     def retire(self) -> None:
         """Another handler takes over."""

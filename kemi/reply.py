@@ -6,6 +6,14 @@ import KSR
 
 from kemi.message import Message
 
+# A variable of the process, which reply_route in kamailio.cfg reads.
+_PLAIN_REPLIES = "$var(kemi_plain_replies)"
+
+
+def ask_about_every_reply(wanted: bool) -> None:
+    """Whether ``ksr_reply_route`` shall be called in this process, or kamailio.cfg do what it would do."""
+    KSR.pv.seti(_PLAIN_REPLIES, 0 if wanted else 1)
+
 
 class IncomingReply(Message):
     """The reply that Kamailio is processing now."""

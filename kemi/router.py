@@ -297,7 +297,10 @@ class Router:
             media.relay_request(request, self._engine)
 
     def on_any_reply(self, reply: IncomingReply) -> None:
-        """Every reply that comes in, before it finds its transaction (reply_route)."""
+        """Every reply that comes in, before it finds its transaction (reply_route).
+
+        kamailio.cfg does the same in Kamailio's language, and calls this only where it is overridden or traced.
+        """
         if not reply.is_sane(REPLY_CHECKS, REPLY_URI_CHECKS):
             reply.drop()
 

@@ -249,6 +249,8 @@ def _recorded_rule(name: str, rule: Callable[..., Any], recorder: Recorder) -> C
 class _Handler(Protocol):
     def child_init(self, rank: int) -> int: ...
 
+    def take_over(self, *, every_reply: bool = False) -> None: ...
+
     def retire(self) -> None: ...
 
 
@@ -261,6 +263,7 @@ class TracedHandler:
         self._recorder = recorder
         self._ksr = ksr
         self._muted = False
+        plain.take_over(every_reply=True)
 
     def __getattr__(self, name: str) -> Any:
         if name in CALLBACKS:
@@ -296,6 +299,7 @@ class TracedHandler:
         self._traced = None
         for callback in CALLBACKS:
             setattr(self, callback, getattr(self._plain, callback))
+        self._plain.take_over()
 
     def _line(self, callback: str) -> str:
         if callback in ("ksr_reply_route", "ksr_on_reply"):

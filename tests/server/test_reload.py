@@ -19,29 +19,9 @@ from kemi.testing.compose import ack_failure
 from kemi.testing.message import Message
 from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
+from tests.server.versions import PATIENCE, ROUTES, ask_version, wait_until_served, workers
 
-PATIENCE = 10.0  # seconds until each worker must have had its turn
 REFUSED = r"\((\d+)\) ERROR: .*kemi: load \d+ failed, the previous routes go on serving: "
-
-# Answers OPTIONS to user "version" with the version in the reason phrase and the process in a header of its own.
-ROUTES = """
-import os
-
-from kemi.router import Router
-from kemi.verdict import Reply
-
-VERSION = "one"
-
-
-class Routes(Router):
-    def rules(self):
-        return (self.tell_version, *super().rules())
-
-    def tell_version(self, request):
-        if request.is_options and request.has_uri_user:
-            return Reply(200, f"{VERSION} {os.getpid()}")
-        return None
-"""
 
 
 @pytest.fixture
@@ -63,33 +43,6 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-
-
-def workers(server: KamailioServer) -> set[int]:
-    found = {worker.pid for worker in server.workers() if worker.does.startswith("udp receiver")}
-    assert len(found) == 2
-    return found
-
-
-def ask_version(client: Client) -> tuple[int, str]:
-    """The process that answered, and what it serves."""
-    version, pid = client.ask("OPTIONS", "sip:version@example.com").reason.split()
-    return int(pid), version
-
-
-def wait_until_served(server: KamailioServer, client: Client, wanted: str) -> None:
-    """Ask until every worker serves this version.
-
-    A process reloads before a message of its own, and only if no other process is in Python at that moment.
-    """
-    serving = dict.fromkeys(workers(server), "")
-
-    def all_serve() -> bool:
-        pid, version = ask_version(client)
-        serving[pid] = version
-        return set(serving.values()) == {wanted}
-
-    wait_until(f"every worker of {server.log} to serve {wanted!r}", all_serve, PATIENCE, every=0.005)
 
 
 def wait_until_refused(server: KamailioServer, client: Client, start: int, serving: str) -> str:

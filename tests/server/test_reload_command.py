@@ -20,7 +20,8 @@ from kemi.testing.server import KamailioServer
 from kemi.testing.servers import Servers
 from tests.server.command import kemi, ready
 from tests.server.test_features_tls import TlsServer, tls
-from tests.server.test_reload import ROUTES, ask_version, edit, pids, routes_of
+from tests.server.test_reload import edit, pids, routes_of
+from tests.server.versions import ROUTES, ask_version
 
 WORKERS = 4
 

@@ -75,9 +75,13 @@ class Plain:
         self.name = name
         self.called: list[str] = []
         self.retired = False
+        self.sees_every_reply = False
 
     def child_init(self, rank: int) -> int:
         return 0
+
+    def take_over(self, *, every_reply: bool = False) -> None:
+        self.sees_every_reply = every_reply
 
     def retire(self) -> None:
         self.retired = True
@@ -135,7 +139,9 @@ def test_when_nobody_reads_any_more_it_is_the_plain_handler_again(reader: socket
 
 def test_when_time_is_up_it_is_the_plain_handler_again(reader: socket.socket) -> None:
     plain, other, handler = traced(Recorder(wish(reader, until=time.time())))
+    assert plain.sees_every_reply
     handler.ksr_on_reply(None)
+    assert not plain.sees_every_reply
     assert (other.called, plain.called) == ([], ["reply"])
     assert handler.ksr_request_route == plain.ksr_request_route
 
