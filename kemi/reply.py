@@ -27,7 +27,7 @@ class IncomingReply(Message):
     @property
     def status(self) -> int:
         """The status code, 100 to 699."""
-        return int(KSR.kx.get_status())
+        return KSR.kx.get_status()
 
     @property
     def is_success_or_progress(self) -> bool:

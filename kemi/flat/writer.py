@@ -40,7 +40,7 @@ class Writer(Expressions):
         found = {key: value for key, value in self._globals.items() if key in used}
         # A traceback asks for the text of its lines there.
         found |= {"__name__": file, "__loader__": _Text(text)}
-        tree = _Packed(found).visit(ast.parse(text))
+        tree = _Branching().visit(_Packed(found).visit(ast.parse(text)))
         exec(compile(ast.fix_missing_locations(tree), file, "exec"), found)
         function = found.pop(own)
         assert isinstance(function, FunctionType)
@@ -213,6 +213,17 @@ class _Packed(ast.NodeTransformer):
         if constant and isinstance(self._names.get(name), BuiltinFunctionType):
             packed = ast.Starred(ast.Tuple(node.args, ast.Load()), ast.Load())
             node.args = [ast.copy_location(packed, node)]
+        return node
+
+
+class _Branching(ast.NodeTransformer):
+    """``a = b > 0`` as a branch: there Python compares numbers by an instruction of its own, elsewhere by a call."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign | ast.If:
+        match node.value:
+            case ast.Compare(comparators=[ast.Constant(value=int())]):
+                yes, no = (ast.Assign(node.targets, ast.Constant(value)) for value in (True, False))
+                return ast.copy_location(ast.If(node.value, [yes], [no]), node)
         return node
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import itertools
 import random
 import sys
@@ -936,6 +937,16 @@ LIBRARYS = """
         def other(self, x):
             return note(("other", x))
 """
+
+
+def test_a_number_is_compared_by_an_instruction_of_its_own(tmp_path: Path) -> None:
+    """Which Python has for comparisons that it only has to branch on."""
+    sample = Sample(tmp_path, "def f(a):\n    b = a > 1\n    note(b)\n    return b\n")
+    written = sample.written()
+    found = [one.opname for one in dis.get_instructions(written)]
+    assert found[found.index("COMPARE_OP") + 1].startswith("POP_JUMP")
+    for value in VALUES:
+        assert sample.outcome(written, value) == sample.outcome(sample.module.f, value)
 
 
 def test_what_a_user_overrides_stays_a_call(tmp_path: Path) -> None:
