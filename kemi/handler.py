@@ -109,13 +109,12 @@ class Handler:
             if self.router.features.sqlite:
                 sqlite.wait_for_locks(rank, LOCK_MILLISECONDS)
             self.router.start(rank)
-            self.take_over()
             self.rank = rank
             self.report.loaded(rank)
         return 0
 
     def take_over(self, *, every_reply: bool = False) -> None:
-        """From now on Kamailio calls this handler in this process.
+        """From now on Kamailio calls this handler in this process, and in those that are forked from it.
 
         About every reply only if a trace or a router of the user's wants to know of it, see ``reply_route`` in
         kamailio.cfg.

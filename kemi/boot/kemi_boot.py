@@ -95,6 +95,7 @@ def _first_load() -> Handler:
     try:
         handler = _build()
         handler.write_out()
+        handler.take_over()
         _describe(handler, 0)
         _prepare_fork(handler)
     except BaseException as problem:
@@ -121,6 +122,7 @@ def _reload(old: Handler) -> Handler:
         _describe(new, number)
         if old.rank is not None:
             new.child_init(old.rank)
+        new.take_over()
     except BaseException as problem:  # noqa: BLE001 - see above: the old code must go on
         _restore_modules(previous, old.folder)
         _log_failure("load", problem)
