@@ -98,14 +98,10 @@ def tls() -> str:
 
 
 def prepare_database() -> str:
-    """Wait for the database and make its tables; its DBURL."""
+    """Wait for the database, make its tables and upgrade those of an older Kamailio; its DBURL."""
     url = database_url()
     await_database(url)
-    created = prepare(url)
-    say(
-        f"{DatabaseUrl.parse(url)}: "
-        + (f"created {', '.join(created)}" if created else "all tables are there")
-    )
+    say(f"{DatabaseUrl.parse(url)}: {prepare(url, upgrades=True)}")
     return url
 
 

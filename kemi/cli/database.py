@@ -91,6 +91,29 @@ class Database:
             )
         return {str(row[0]) for row in found}
 
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns, in their order."""
+        if self.url.engine == "sqlite":
+            found = self.rows("SELECT name FROM pragma_table_info(?)", table)
+        else:
+            found = self.rows(
+                "SELECT column_name FROM information_schema.columns "
+                "WHERE table_schema = database() AND table_name = ? ORDER BY ordinal_position",
+                table,
+            )
+        return [str(row[0]) for row in found]
+
+    def rename(self, table: str, name: str) -> None:
+        """Give a table another name."""
+        self.execute(f"ALTER TABLE {table} RENAME TO {name}")
+        if self.url.engine == "sqlite":
+            # There the names of indexes are the whole database's, and a table of the old name has the same.
+            for (index,) in self.rows(
+                "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+                name,
+            ):
+                self.execute(f"DROP INDEX {index}")
+
     def lock_schema(self) -> None:
         """Until this connection ends nobody else who asks for this gets on. Raises DatabaseError after a minute.
 
@@ -116,6 +139,7 @@ class Database:
             else:
                 cursor.execute(statement, values)
         except self._errors as error:
+            cursor.close()  # kept with the exception, it would keep SQLite's lock
             raise DatabaseError(
                 f"{self.url}: {error} (while running: {statement.split('(')[0].strip()})"
             ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kemi.cli.database import DatabaseUrl, connect, default_url
-from kemi.cli.schema import SETS, check, create, read_tables
+from kemi.cli.schema import SETS, check, create, read_tables, upgrade
 
 url_option = click.option(
     "--db",
@@ -18,14 +18,19 @@ url_option = click.option(
 )
 
 
-def prepare(url: str, sets: tuple[str, ...] = SETS) -> list[str]:
-    """Create what is missing, then check; return the created tables. Raises when the check finds a fault."""
+def prepare(url: str, sets: tuple[str, ...] = SETS, *, upgrades: bool = False) -> str:
+    """Create what is missing, upgrade what is older if that is wanted, then check; what was done, for people.
+
+    Raises ClickException when the check finds a fault.
+    """
     tables = read_tables(DatabaseUrl.parse(url).engine, sets)
     with connect(url) as database:
-        created = create(database, tables)
+        done = upgrade(database, tables) if upgrades else []
+        if created := create(database, tables):
+            done.append(f"created {', '.join(created)}")
         faults = check(database, tables)
     _refuse(url, faults)
-    return created
+    return "; ".join(done) or "all tables are there"
 
 
 def _refuse(url: str, faults: list[str]) -> None:
@@ -38,17 +43,36 @@ def _refuse(url: str, faults: list[str]) -> None:
 
 @click.group()
 def db() -> None:
-    """Create and check the tables that Kamailio needs."""
+    """Create, upgrade and check the tables that Kamailio needs."""
+
+
+_extra_option = click.option(
+    "--with", "extra", multiple=True, metavar="SET", help="Another NAME-create.sql of Kamailio's."
+)
 
 
 @db.command("create")
 @url_option
-@click.option("--with", "extra", multiple=True, metavar="SET", help="Another NAME-create.sql of Kamailio's.")
+@_extra_option
 def create_command(url: str, extra: tuple[str, ...]) -> None:
     """Create the tables that are missing. Nothing existing is changed."""
-    created = prepare(url, SETS + tuple(name for name in extra if name not in SETS))
-    what = f"created {', '.join(created)}" if created else "nothing to create"
-    click.echo(f"{DatabaseUrl.parse(url)}: {what}")
+    _prepare(url, extra, upgrades=False)
+
+
+@db.command("upgrade")
+@url_option
+@_extra_option
+def upgrade_command(url: str, extra: tuple[str, ...]) -> None:
+    """Make tables of an older version anew, and create those that are missing.
+
+    The rows are copied. The old table stays as well, under its name with its version: acc_cdrs_v2.
+    """
+    _prepare(url, extra, upgrades=True)
+
+
+def _prepare(url: str, extra: tuple[str, ...], *, upgrades: bool) -> None:
+    sets = SETS + tuple(name for name in extra if name not in SETS)
+    click.echo(f"{DatabaseUrl.parse(url)}: {prepare(url, sets, upgrades=upgrades)}")
 
 
 @db.command("check")

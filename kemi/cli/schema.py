@@ -88,20 +88,70 @@ def create(database: Database, tables: Sequence[Table]) -> list[str]:
     its version last: what an earlier creation has left unfinished is made anew. Whoever else creates tables waits.
     """
     database.lock_schema()
-    present, versions = database.tables(), _versions(database)
+    present, found = database.tables(), versions(database)
     made = []
     for table in tables:
         exists = table.name in present
-        if not exists or _is_unfinished(database, table, versions):
+        if kept_as(table, found) in present and not exists:
+            continue  # between two versions: its rows are there
+        if not exists or _is_unfinished(database, table, found):
             _make(database, table, exists=exists)
             made.append(table.name)
     return made
 
 
-def _is_unfinished(database: Database, table: Table, versions: Mapping[str, int]) -> bool:
+def upgrade(database: Database, tables: Sequence[Table]) -> list[str]:
+    """Make those anew that are of an older version, copy their rows, and return what was done, a phrase for each.
+
+    Nothing is dropped: the old table stays, under its name with its version behind it (acc_cdrs_v2). The copy and the
+    new version are one transaction, so an upgrade that was interrupted is done by the next. Raises DatabaseError where
+    the rows do not fit into the new table.
+    """
+    database.lock_schema()
+    found = versions(database)
+    return [_upgrade(database, table, kept_as(table, found)) for table in tables if kept_as(table, found)]
+
+
+def kept_as(table: Table, found: Mapping[str, int]) -> str:
+    """What a table of an older version is called once there is a new one; "" where none is due."""
+    version = found.get(table.name, BEING_MADE)
+    return f"{table.name}_v{version}" if BEING_MADE < version < table.version else ""
+
+
+def _upgrade(database: Database, table: Table, old: str) -> str:
+    present = database.tables()
+    if old not in present:
+        database.rename(table.name, old)
+    elif table.name in present:
+        if database.rows(f"SELECT 1 FROM {table.name} LIMIT 1"):
+            raise DatabaseError(
+                f"{database.url}: cannot upgrade table {table.name}: expected no table {old}, where its rows are to be "
+                f"kept, found one; see what it is, and rename or drop it"
+            )
+        database.execute(f"DROP TABLE {table.name}")
+    for statement in table.statements:
+        database.execute(statement)
+    before, after = database.columns(old), database.columns(table.name)
+    columns = ", ".join(f"`{column}`" for column in before if column in after)
+    try:
+        database.execute(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {old}")
+    except DatabaseError as error:
+        # All that SQLite has done so far is undone.
+        where = table.name if database.url.engine == "sqlite" else old
+        raise DatabaseError(
+            f"{error.message}; the rows of table {table.name} do not fit into its version {table.version}. They are in "
+            f"table {where}: mend them there, and run `kemi db upgrade` again"
+        ) from error
+    _enter(database, table.name, table.version)
+    gone = [column for column in before if column not in after]
+    without = f" without the column {', '.join(gone)}" if gone else ""
+    return f"upgraded {table.name} to version {table.version}{without} (as it was: {old})"
+
+
+def _is_unfinished(database: Database, table: Table, found: Mapping[str, int]) -> bool:
     if table.name == VERSIONS:
-        return not versions
-    return versions.get(table.name) == BEING_MADE and not database.rows(f"SELECT 1 FROM {table.name} LIMIT 1")
+        return not found
+    return found.get(table.name) == BEING_MADE and not database.rows(f"SELECT 1 FROM {table.name} LIMIT 1")
 
 
 def _make(database: Database, table: Table, *, exists: bool) -> None:
@@ -121,7 +171,8 @@ def _enter(database: Database, name: str, version: int) -> None:
     database.execute(f"INSERT INTO {VERSIONS} (table_name, table_version) VALUES (?, ?)", name, version)
 
 
-def _versions(database: Database) -> dict[str, int]:
+def versions(database: Database) -> dict[str, int]:
+    """By table the version of which it is, as the table ``version`` has it."""
     if VERSIONS not in database.tables():
         return {}
     return dict(database.rows(f"SELECT table_name, table_version FROM {VERSIONS}"))
@@ -129,17 +180,23 @@ def _versions(database: Database) -> dict[str, int]:
 
 def check(database: Database, tables: Sequence[Table]) -> list[str]:
     """What is wrong, one line each: tables that are missing or of another version than Kamailio expects."""
-    present, versions = database.tables(), _versions(database)
+    present, found = database.tables(), versions(database)
     faults = []
     for table in tables:
-        found = versions.get(table.name)
-        if table.name not in present:
+        version, old = found.get(table.name), kept_as(table, found)
+        if table.name not in present and old in present:
+            faults.append(f"table {table.name}: its upgrade was interrupted; run `kemi db upgrade`")
+        elif table.name not in present:
             faults.append(f"table {table.name}: missing; run `kemi db create`")
-        elif found != table.version:
-            version = "no version row" if found is None else f"version {found}"
+        elif version != table.version:
+            what = "no version row" if version is None else f"version {version}"
+            cure = (
+                "run `kemi db upgrade`"
+                if old
+                else "a database of this Kamailio's is needed, or the Kamailio of this database"
+            )
             faults.append(
-                f"table {table.name}: the installed Kamailio expects version {table.version}, found "
-                f"{version}; upgrade the table as Kamailio's release notes say"
+                f"table {table.name}: the installed Kamailio expects version {table.version}, found {what}; {cure}"
             )
     return faults
 

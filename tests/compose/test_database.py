@@ -24,18 +24,31 @@ def test_a_second_start_finds_all_tables_there(stack: Stack) -> None:
     stack.wait_healthy("kamailio")
 
 
-def test_another_schema_version_is_named_and_nothing_is_dropped(stack: Stack) -> None:
+def test_the_tables_of_a_newer_kamailio_are_named_and_nothing_is_dropped(stack: Stack) -> None:
     ((version,),) = stack.sql("SELECT table_version FROM version WHERE table_name = 'location'")
     tables = stack.sql("SHOW TABLES")
     users = stack.sql("SELECT COUNT(*) FROM subscriber")
-    stack.sql("UPDATE version SET table_version = 1 WHERE table_name = 'location'")
+    stack.sql("UPDATE version SET table_version = 99 WHERE table_name = 'location'")
     stack.compose("restart", "kamailio")
-    expected = f"table location: the installed Kamailio expects version {version}, found version 1"
+    expected = f"table location: the installed Kamailio expects version {version}, found version 99"
     stack.wait_for_log("kamailio", expected)
     assert stack.sql("SHOW TABLES") == tables
     assert stack.sql("SELECT COUNT(*) FROM subscriber") == users
     stack.sql(f"UPDATE version SET table_version = {version} WHERE table_name = 'location'")
     stack.wait_healthy("kamailio")
+
+
+def test_the_tables_of_an_older_kamailio_are_upgraded_and_kept(stack: Stack) -> None:
+    """As from Kamailio 6.0 to 6.1."""
+    ((version,),) = stack.sql("SELECT table_version FROM version WHERE table_name = 'acc_cdrs'")
+    stack.sql("INSERT INTO acc_cdrs (start_time, end_time, duration) VALUES (NOW(), NOW(), 1.5)")
+    stack.sql("UPDATE version SET table_version = 1 WHERE table_name = 'acc_cdrs'")
+    stack.compose("restart", "kamailio")
+    stack.wait_for_log("kamailio", f"upgraded acc_cdrs to version {version} (as it was: acc_cdrs_v1)")
+    stack.wait_healthy("kamailio")
+    for table in ("acc_cdrs", "acc_cdrs_v1"):
+        assert stack.sql(f"SELECT COUNT(*) FROM {table} WHERE duration = 1.5") == [["1"]]
+    stack.sql("DROP TABLE acc_cdrs_v1")
 
 
 def test_a_table_that_is_missing_is_made_at_the_next_start(stack: Stack) -> None:

@@ -36,7 +36,7 @@ class MariaDb:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        command = ["/usr/sbin/mariadbd", "--no-defaults", _user(), f"--datadir={self.folder / 'data'}"]
+        command = ["/usr/sbin/mariadbd", *_place(self.folder)]
         command += [f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}"]
         command += ["--bind-address=127.0.0.1", f"--port={self.port}"]
         server = self.process = Server("mariadbd", command, self.folder, self.folder / "log")
@@ -72,7 +72,7 @@ class MariaDb:
 @contextmanager
 def started(folder: Path) -> Iterator[MariaDb]:
     """A server with its data in `folder`, stopped when the block ends."""
-    install = ["mariadb-install-db", "--no-defaults", _user(), f"--datadir={folder / 'data'}"]
+    install = ["mariadb-install-db", *_place(folder)]
     made = subprocess.run(
         [*install, "--auth-root-authentication-method=normal"],
         stdout=subprocess.PIPE,
@@ -90,8 +90,10 @@ def started(folder: Path) -> Iterator[MariaDb]:
         mariadb.stop()
 
 
-def _user() -> str:
-    return "--user=root" if os.geteuid() == 0 else f"--user={os.environ['USER']}"
+def _place(folder: Path) -> list[str]:
+    user = "root" if os.geteuid() == 0 else os.environ["USER"]
+    # Not in /tmp: at its start a server removes there the tables that another is at work on.
+    return ["--no-defaults", f"--user={user}", f"--datadir={folder / 'data'}", f"--tmpdir={folder}"]
 
 
 def wait_for(what: str, happened: Callable[[], bool], server: Server) -> None:

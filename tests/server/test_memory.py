@@ -14,7 +14,7 @@ WORKERS = 8
 REQUESTS = 1000
 # 1.2 to 1.5 MB were measured; what else the machine does moves pages from one side to the other.
 MOST_OF_ONE_WORKER = 1_700_000
-# 29 to 39 MB were measured, of which Python's own library is 5 to 11 MB: how much of a file is mapped is the kernel's affair.
+# 29 to 39 MB were measured, 5 to 11 MB of it Python's library: how much of a file is mapped is the kernel's affair.
 MOST_ABOVE_STOCK = 42_000_000
 
 
