@@ -76,11 +76,26 @@ class Project:
 
     def named(self, of: Source, node: ast.expr) -> tuple[Source, str] | None:
         """The file under check from which an import brought what is named here, and its name there."""
-        name = of.scopes.imported(node) or ""
-        short = name.rpartition(".")[2]
-        module = name.removesuffix(short)
-        path = self.own_file(of, module.rstrip(".") or module) if module else None
-        return (self.sources[path], short) if path in self.sources else None
+        where, name = self._origin(of, of.scopes.imported(node) or "")
+        return (where, name) if where is not None else None
+
+    def _origin(self, of: Source, name: str) -> tuple[Source | None, str]:
+        """The file under check that defines what an import brought, and its name there; else the name in full.
+
+        What a file has from an import itself is followed to where it comes from.
+        """
+        found: tuple[Source | None, str] = (None, name)
+        seen = set()
+        while name and (of.path, name) not in seen:
+            seen.add((of.path, name))
+            short = name.rpartition(".")[2]
+            module = name.removesuffix(short)
+            path = self.own_file(of, module.rstrip(".") or module) if module else None
+            if path not in self.sources:
+                return found if name.startswith(".") else (None, name)
+            of = self.sources[path]
+            found, name = (of, short), of.scopes.passed_on(short) or ""
+        return found
 
     def router_classes(self, of: Source) -> list[ast.ClassDef]:
         """The classes in a file that derive from :class:`kemi.router.Router`."""
@@ -93,8 +108,11 @@ class Project:
         while waiting:
             source, each = waiting.pop()
             for base in each.bases:
-                rules |= modules.router(source.scopes.imported(base) or "")
-                where, name = self.named(source, base) or (source, ast.unparse(base))
+                brought = source.scopes.imported(base)
+                where, name = self._origin(source, brought) if brought else (source, ast.unparse(base))
+                if where is None:
+                    rules |= modules.router(name)
+                    continue
                 parent = where.classes.get(name)
                 if parent is not None and parent not in seen:
                     seen.add(parent)

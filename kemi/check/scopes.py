@@ -9,6 +9,8 @@ from collections.abc import Iterator
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Binding = ast.AST
 
+_HOPS = 5
+
 
 class Scopes:
     """The bindings of every name, looked up as Python does: in the function, in those around it, in the module.
@@ -67,26 +69,29 @@ class Scopes:
 
     def value(self, node: ast.AST) -> ast.AST:
         """The expression itself, or for a name that is given one value only, that value."""
-        for _ in range(5):
+        for _ in range(_HOPS):
             found = self.bindings(node) if isinstance(node, ast.Name) else []
             if len(found) != 1 or not isinstance(found[0], ast.expr):
                 break
             node = found[0]
         return node
 
-    def ksr(self, node: ast.AST) -> str | None:
-        """What follows ``KSR.`` ("" for KSR itself) if the expression is a name of KSR's, else None."""
+    def ksr(self, node: ast.AST, hops: int = _HOPS) -> str | None:
+        """What follows ``KSR.`` ("" for KSR itself) if the expression is a name of KSR's, else None.
+
+        Names that stand for names are followed that often.
+        """
         if isinstance(node, ast.Attribute):
-            family = self.ksr(node.value)
+            family = self.ksr(node.value, hops)
             return None if family is None else f"{family}.{node.attr}".lstrip(".")
-        if isinstance(node, ast.Name):
+        if isinstance(node, ast.Name) and hops:
             for binding in self.bindings(node):
                 if isinstance(binding, ast.alias):
                     return self._imported(binding)
                 if isinstance(binding, ast.Attribute | ast.Name) and binding is not node:
                     if len(self.bindings(node)) > 1 or self._is_name(binding, node.id):
                         return None
-                    return self.ksr(binding)
+                    return self.ksr(binding, hops - 1)
         return None
 
     def imported(self, node: ast.AST) -> str | None:
@@ -94,7 +99,13 @@ class Scopes:
         if isinstance(node, ast.Attribute):
             module = self.imported(node.value)
             return module and f"{module}.{node.attr}"
-        bindings = self.bindings(node) if isinstance(node, ast.Name) else []
+        return self._brought(self.bindings(node) if isinstance(node, ast.Name) else [])
+
+    def passed_on(self, name: str) -> str | None:
+        """As :meth:`imported`, of a name at the level of the module: what others import from here came from there."""
+        return self._brought(self._bindings[self.tree].get(name, []))
+
+    def _brought(self, bindings: list[Binding]) -> str | None:
         if len(bindings) == 0 or not all(isinstance(binding, ast.alias) for binding in bindings):
             return None
         alias = bindings[-1]

@@ -12,6 +12,8 @@ from kemi.check.codes import CODES
 from kemi.check.finding import Finding, Severity
 from kemi.check.scopes import Function, Scopes
 
+# ast.unparse() takes three calls for each level, and Python allows a thousand.
+_DEEPEST = 250
 _IGNORED = re.compile(r"#\s*kemi:\s*ignore\[([A-Z0-9, ]+)\]")
 
 
@@ -98,11 +100,17 @@ def read(path: Path, name: str) -> Source | Finding:
             "correct the line",
             CODES["K101"].severity,
         )
-    text = data.decode("utf-8", "replace")
-    try:
-        return Source(path, name, text, tree)
-    except RecursionError:
+    if _is_too_deep(tree):
         what = "something in the file is nested too deeply to be checked"
         why = "Python reads it, but nothing else in this file has been looked at"
         fix = "split the expression, or the chain of elif"
         return Finding(name, 1, 1, "K101", what, why, fix, "warning")
+    return Source(path, name, data.decode("utf-8", "replace"), tree)
+
+
+def _is_too_deep(tree: ast.Module) -> bool:
+    """Would some of the checks, which go down into it, meet Python's limit of calls within calls?"""
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)

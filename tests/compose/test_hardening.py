@@ -30,6 +30,8 @@ def test_no_process_is_root_or_has_a_capability(stack: Stack, service: str) -> N
     assert running
     for line in running:
         name, uid, capabilities = line.split()
+        if name.startswith("runc:"):
+            continue  # the engine's own step before the program of a health check
         assert uid != "0", f"{name} runs as root"
         assert int(capabilities, 16) == 0, f"{name} has capabilities {capabilities}"
 

@@ -214,6 +214,24 @@ def test_a_script_that_is_nested_too_deeply_is_named(tmp_path: Path, depth: int,
     assert "nested too deeply" in found[0].what
 
 
+@pytest.mark.parametrize("what", ["not ", "-", "lambda: "])
+def test_what_is_nested_as_deeply_as_may_be_is_checked(tmp_path: Path, what: str) -> None:
+    text = "import KSR\n\n\ndef look(msg):\n    if {}KSR.siputils.has_totag():\n        KSR.nothing.there()\n"
+    found = []
+    for depth in range(200, 450, 10):
+        (tmp_path / "deep.py").write_text(text.format(what * depth))
+        found.append({each.code for each in check([tmp_path / "deep.py"], kamailio=OLDEST)})
+    # Up to a depth all of it is checked, from there on the file is named.
+    assert "K301" in found[0]
+    assert found[-1] == {"K101"}
+    assert all("K301" in codes or codes == {"K101"} for codes in found)
+
+
+def test_names_that_stand_for_each_other_are_no_trap(tmp_path: Path) -> None:
+    (tmp_path / "round.py").write_text("import KSR\n\na = b\nb = a\nif a.x.y():\n    KSR.nothing.there()\n")
+    assert {each.code for each in check([tmp_path / "round.py"], kamailio=OLDEST)} == {"K301"}
+
+
 def test_settings_that_are_nested_too_deeply_are_named(tmp_path: Path) -> None:
     (tmp_path / "kemi.yaml").write_text("router: " + "[" * 3000)
     found = check([tmp_path / "kemi.yaml"])

@@ -1,0 +1,3 @@
+from kemi.router import Router
+
+__all__ = ["Router"]
