@@ -22,7 +22,7 @@ from kemi.http import HttpRequest
 from kemi.message import Message
 from kemi.plan import Callbacks, Plan, Plans
 from kemi.reply import IncomingReply, ask_about_every_reply
-from kemi.request import NativeMessage, Request, method_in_any_case
+from kemi.request import METHODS, NativeMessage, Request, method_in_any_case
 from kemi.router import NO_CALLBACKS, Router
 from kemi.rule import Rule
 from kemi.self_report import SelfReport
@@ -55,12 +55,14 @@ class Handler:
     __slots__ = (
         "_branch",
         "_callbacks",
+        "_callbacks_made",
         "_failure",
         "_http",
         "_logs_all",
         "_logs_refusals",
         "_observe",
         "_plans",
+        "_plans_made",
         "_process",
         "_reply",
         "_request",
@@ -84,6 +86,7 @@ class Handler:
         #: Told of each decision before it is carried out, where anybody wants to know.
         self._observe: Callable[[Request, Rule, Verdict], None] | None = None
         self._plans = Plans(router, self._carry_out, self._relay, [(self, _FIXED)])
+        self._plans_made = self._plans.made
         self._request, _ = self._plans.other
         self._branch = Branch()
         self._reply = IncomingReply()
@@ -93,6 +96,7 @@ class Handler:
             (self._take_reply, self._reply),
             (self._send_branch, self._branch),
         )
+        self._callbacks_made = self._callbacks.made
         self._failure = Failure()
         self._http = HttpRequest()
 
@@ -135,9 +139,9 @@ class Handler:
         """Every request."""
         try:
             try:
-                request, handle = self._plans[msg.Method]
+                request, handle = self._plans_made[msg.Method]
             except (KeyError, UnicodeDecodeError):
-                request, handle = self._unusual_plan()
+                request, handle = self._unusual_plan(msg)
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard_without_plan(msg)
             return HANDLED
@@ -152,7 +156,7 @@ class Handler:
         """Every reply, before its transaction is looked for."""
         reply = self._reply
         try:
-            self._callbacks["_take_any_reply"]()
+            self._callbacks_made["_take_any_reply"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(reply)
         return DROPPED if reply.dropped else HANDLED
@@ -165,7 +169,7 @@ class Handler:
         """One copy of a relayed request, just before it is sent."""
         branch = self._branch
         try:
-            self._callbacks["_send_branch"]()
+            self._callbacks_made["_send_branch"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(branch)
         return DROPPED if branch.dropped else HANDLED
@@ -174,7 +178,7 @@ class Handler:
         """A reply within its transaction."""
         reply = self._reply
         try:
-            self._callbacks["_take_reply"]()
+            self._callbacks_made["_take_reply"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(reply)
         return DROPPED if reply.dropped else HANDLED
@@ -207,14 +211,17 @@ class Handler:
         branch.begin(self._request)
         self.router.on_branch(branch)
 
-    def _unusual_plan(self) -> Plan:
-        """A method that Kamailio does not know, or one in small letters."""
+    def _unusual_plan(self, msg: NativeMessage) -> Plan:
+        """For the first such request after a reload, a method in small letters, or one that Kamailio does not know."""
         try:
-            return self._plans[method_in_any_case()]
-        except KeyError:
-            request, _ = self._plans.other
+            is_known = msg.Method in METHODS
+        except UnicodeDecodeError:
+            is_known = False
+        plan = self._plans.of(msg.Method if is_known else method_in_any_case())
+        if plan is self._plans.other:
+            request, _ = plan
             request.begin_unknown()
-            return self._plans.other
+        return plan
 
     def _carry_out(self, request: Request, rule: Rule, verdict: Verdict, relay: Callable[[], None]) -> None:
         if self._observe is not None:

@@ -23,14 +23,16 @@ _PLAIN_PLACE = re.compile(r"(?:sip:)?[A-Za-z0-9.-]+(?::[0-9]+)?")
 _MOST_PLACES = 500
 
 
-class Places(dict[str, bool]):
+class Places:
     """What Kamailio has said about URIs. It will say the same again, but for domains in a database.
 
     By URI, of those without user; of others, what follows the user is kept apart.
     """
 
+    __slots__ = ("_after_user", "_may_change", "known", "latest")
+
     def __init__(self) -> None:
-        super().__init__()
+        self.known: dict[str, bool] = {}
         #: One that is ours, mostly the one that is asked for next: to compare takes less than to look up.
         self.latest: str | None = None
         self._after_user: dict[str, bool] = {}
@@ -40,7 +42,7 @@ class Places(dict[str, bool]):
     def find(self, uri: str, ask: Callable[[str], bool]) -> bool:
         """The answer of ``ask``, now or earlier."""
         user, at, place = uri.rpartition("@")
-        known: dict[str, bool] = self
+        known = self.known
         if at:
             if user[:4] != "sip:" or not user[4:].isalnum():
                 # A parser may take another @, or none.

@@ -55,29 +55,37 @@ _OF_ROUTER = frozenset(
 Plan = tuple[Request, Callable[[NativeMessage | None], None]]
 
 
-class Plans(dict[str, Plan]):
-    """The plans by method, each made when the first such request comes; KeyError for a method that nobody knows."""
+class Plans:
+    """The plans by method, each made when the first such request comes."""
 
     def __init__(
         self, router: Router, carry_out: CarryOut, relay: Callable[[Request], None], fixed: Sequence[Fixed]
     ) -> None:
-        super().__init__()
+        #: Those that are made. A dict itself: in what derives from it Python finds nothing as quickly.
+        self.made: dict[str, Plan] = {}
         self._router = router
         self._carry_out = carry_out
         self._relay = relay
-        self._fixed = [*fixed, (router, _OF_ROUTER), (router._nat_tests, frozenset({"headers", "sdp"}))]
+        self._fixed = [
+            *fixed,
+            (router, _OF_ROUTER),
+            (router._agents, frozenset({"known"})),
+            (router._nat_tests, frozenset({"headers", "sdp"})),
+        ]
         self._rules = rules_of(router)
         request = router.request_type()
         #: For methods that nobody knows.
         self.other: Plan = (request, self._asking_each(request, self._rules))
 
-    def __missing__(self, method: str) -> Plan:
+    def of(self, method: str) -> Plan:
+        """The plan for a method; :attr:`other` for one that nobody knows."""
         if method not in METHODS:
-            raise KeyError(method)
-        plan = self[method] = self._made(method, Sources())
-        return plan
+            return self.other
+        if method not in self.made:
+            self.made[method] = self._make(method, Sources())
+        return self.made[method]
 
-    def _made(self, method: str, sources: Sources) -> Plan:
+    def _make(self, method: str, sources: Sources) -> Plan:
         request = self._router.request_type(method)
         rules = asked_about(method, self._rules, self._router.features)
         try:
@@ -90,7 +98,7 @@ class Plans(dict[str, Plan]):
     def make_all(self, sources: Sources) -> None:
         """All at once: for the process from which the others are forked."""
         for method in METHODS:
-            self[method] = self._made(method, sources)
+            self.made[method] = self._make(method, sources)
 
     def calling(
         self, function: Callable[[Any], None], message: Message, sources: Sources
@@ -162,22 +170,25 @@ class Plans(dict[str, Plan]):
         return writer
 
 
-class Callbacks(dict[str, Callable[[], None]]):
+class Callbacks:
     """What is done with messages other than requests: functions by name, each written out when it is first called."""
 
     def __init__(self, plans: Plans, *functions: tuple[Callable[[Any], None], Message]) -> None:
-        super().__init__()
         self._plans = plans
         self._functions = {function.__name__: (function, message) for function, message in functions}
+        #: They themselves; a dict, as :attr:`Plans.made` is.
+        self.made: dict[str, Callable[[], None]] = {
+            name: partial(self._call_first, name) for name in self._functions
+        }
 
-    def __missing__(self, name: str) -> Callable[[], None]:
-        found = self[name] = self._plans.calling(*self._functions[name], Sources())
-        return found
+    def _call_first(self, name: str) -> None:
+        self.made[name] = self._plans.calling(*self._functions[name], Sources())
+        self.made[name]()
 
     def make_all(self, sources: Sources) -> None:
         """As :meth:`Plans.make_all`."""
         for name, (function, message) in self._functions.items():
-            self[name] = self._plans.calling(function, message, sources)
+            self.made[name] = self._plans.calling(function, message, sources)
 
 
 def _complain(name: str) -> None:

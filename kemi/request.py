@@ -207,7 +207,7 @@ class Request(Message):
             return own_uri.is_request_uri_own()
         if uri == self._own_places.latest:
             return True
-        own = self._own_places.get(uri)
+        own = self._own_places.known.get(uri)
         if own is None:
             return self._own_places.find(uri, own_uri.is_request_uri_own)
         if own:

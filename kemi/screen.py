@@ -25,20 +25,25 @@ MOST_NAMES = 500
 FLOOD_TABLE = "ipban"
 
 
-class Agents(dict[str, bool]):
+class Agents:
     """Is a User-Agent a scanner? One that contains one of ``words``, in any case, is."""
 
+    __slots__ = ("_find", "known")
+
     def __init__(self, words: tuple[str, ...]) -> None:
-        super().__init__()
+        #: What has been found of those that came lately.
+        self.known: dict[str, bool] = {}
         self._find = re.compile("|".join(map(re.escape, words)), re.IGNORECASE).search if words else None
 
-    def __missing__(self, name: str) -> bool:
+    @seldom
+    def find(self, name: str) -> bool:
+        """Look for the words."""
         is_scanner = bool(self._find and self._find(name))
         # Most phones say one of a few short names; what strangers say shall not fill the memory.
         if len(name) <= LONGEST_NAME:
-            if len(self) >= MOST_NAMES:
-                self.clear()
-            self[name] = is_scanner
+            if len(self.known) >= MOST_NAMES:
+                self.known.clear()
+            self.known[name] = is_scanner
         return is_scanner
 
 

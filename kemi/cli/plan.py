@@ -74,14 +74,14 @@ def _print(method: str, version: str, defines: dict[str, str], *, callbacks: boo
         except SettingsError as problem:
             raise click.ClickException(str(problem)) from None
         names = _names(module)
-        _, handle = built._plans[method]
+        _, handle = built._plans.of(method)
         parts = [
             handle,
             *([handle.__globals__["relay"]] if "relay" in getattr(handle, "__globals__", ()) else []),
         ]
         if callbacks:
             built._callbacks.make_all(Sources())
-            parts += built._callbacks.values()
+            parts += built._callbacks.made.values()
         click.echo("\n\n".join(_text(part, names) for part in parts))
 
 

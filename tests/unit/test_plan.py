@@ -398,7 +398,7 @@ def written(defines: Sequence[str], version: str) -> dict[str, Plan]:
     with as_modules(fake):
         made = handler.Handler(Router(Settings(), features.read(Settings())))
         made.write_out()
-        return made._plans
+        return made._plans.made
 
 
 def left_in(function: Callable[..., object]) -> Iterator[tuple[str, Any]]:
