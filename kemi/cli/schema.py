@@ -88,11 +88,11 @@ def create(database: Database, tables: Sequence[Table]) -> list[str]:
     its version last: what an earlier creation has left unfinished is made anew. Whoever else creates tables waits.
     """
     database.lock_schema()
-    present, found = database.tables(), versions(database)
+    present, found = database.tables(), _versions(database)
     made = []
     for table in tables:
         exists = table.name in present
-        if kept_as(table, found) in present and not exists:
+        if _kept_as(table, found) in present and not exists:
             continue  # between two versions: its rows are there
         if not exists or _is_unfinished(database, table, found):
             _make(database, table, exists=exists)
@@ -108,11 +108,11 @@ def upgrade(database: Database, tables: Sequence[Table]) -> list[str]:
     the rows do not fit into the new table.
     """
     database.lock_schema()
-    found = versions(database)
-    return [_upgrade(database, table, kept_as(table, found)) for table in tables if kept_as(table, found)]
+    found = _versions(database)
+    return [_upgrade(database, table, _kept_as(table, found)) for table in tables if _kept_as(table, found)]
 
 
-def kept_as(table: Table, found: Mapping[str, int]) -> str:
+def _kept_as(table: Table, found: Mapping[str, int]) -> str:
     """What a table of an older version is called once there is a new one; "" where none is due."""
     version = found.get(table.name, BEING_MADE)
     return f"{table.name}_v{version}" if BEING_MADE < version < table.version else ""
@@ -171,8 +171,7 @@ def _enter(database: Database, name: str, version: int) -> None:
     database.execute(f"INSERT INTO {VERSIONS} (table_name, table_version) VALUES (?, ?)", name, version)
 
 
-def versions(database: Database) -> dict[str, int]:
-    """By table the version of which it is, as the table ``version`` has it."""
+def _versions(database: Database) -> dict[str, int]:
     if VERSIONS not in database.tables():
         return {}
     return dict(database.rows(f"SELECT table_name, table_version FROM {VERSIONS}"))
@@ -180,21 +179,17 @@ def versions(database: Database) -> dict[str, int]:
 
 def check(database: Database, tables: Sequence[Table]) -> list[str]:
     """What is wrong, one line each: tables that are missing or of another version than Kamailio expects."""
-    present, found = database.tables(), versions(database)
+    present, found = database.tables(), _versions(database)
     faults = []
     for table in tables:
-        version, old = found.get(table.name), kept_as(table, found)
+        version, old = found.get(table.name), _kept_as(table, found)
         if table.name not in present and old in present:
             faults.append(f"table {table.name}: its upgrade was interrupted; run `kemi db upgrade`")
         elif table.name not in present:
             faults.append(f"table {table.name}: missing; run `kemi db create`")
         elif version != table.version:
             what = "no version row" if version is None else f"version {version}"
-            cure = (
-                "run `kemi db upgrade`"
-                if old
-                else "a database of this Kamailio's is needed, or the Kamailio of this database"
-            )
+            cure = "run `kemi db upgrade`" if old else "this Kamailio needs a database of its own version"
             faults.append(
                 f"table {table.name}: the installed Kamailio expects version {table.version}, found {what}; {cure}"
             )
