@@ -415,6 +415,21 @@ def left_in(function: Callable[..., object]) -> Iterator[tuple[str, Any]]:
                 yield node.attr, found.fget if isinstance(found, property) else found
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_first_request_after_a_reload_has_its_method_written_out(method: str) -> None:
+    """Then nothing is written out yet; what Kamailio itself gives no number, as INFO, included."""
+    fake = FakeKSR()
+    with as_modules(fake):
+        server = FakeServer(fake, Router(Settings(), features.read(Settings())))
+        made = server.handler._plans.made
+        assert made == {}
+        for _ in range(2):
+            server.handle(request(method, "sip:bob@example.com", to_tag="to-1"))
+            assert list(made) == [method]
+        found, _ = made[method]
+        assert found.method == method
+
+
 @pytest.mark.parametrize("defines", DEFINES.values(), ids=DEFINES.keys())
 def test_every_rule_is_written_out(defines: Sequence[str]) -> None:
     """On the newest Kamailio, which has the most of them."""
