@@ -110,7 +110,7 @@ test: setup ## All tests: unit, server, nat
 
 test-unit: $(VENV)/dev.stamp ## The rules and the library, without Kamailio
 	@echo "== unit: the rules and the library, without Kamailio"
-	@$(call pytest,unit)
+	@$(call pytest,unit -n 2 --dist loadfile)
 
 soak: setup ## What takes minutes: a thousand reloads while messages flow
 	@echo "== soak: a thousand reloads while messages flow"
