@@ -55,14 +55,12 @@ class Handler:
     __slots__ = (
         "_branch",
         "_callbacks",
-        "_callbacks_made",
         "_failure",
         "_http",
         "_logs_all",
         "_logs_refusals",
         "_observe",
         "_plans",
-        "_plans_made",
         "_process",
         "_reply",
         "_request",
@@ -86,7 +84,6 @@ class Handler:
         #: Told of each decision before it is carried out, where anybody wants to know.
         self._observe: Callable[[Request, Rule, Verdict], None] | None = None
         self._plans = Plans(router, self._carry_out, self._relay, [(self, _FIXED)])
-        self._plans_made = self._plans.made
         self._request, _ = self._plans.other
         self._branch = Branch()
         self._reply = IncomingReply()
@@ -96,7 +93,6 @@ class Handler:
             (self._take_reply, self._reply),
             (self._send_branch, self._branch),
         )
-        self._callbacks_made = self._callbacks.made
         self._failure = Failure()
         self._http = HttpRequest()
 
@@ -139,7 +135,7 @@ class Handler:
         """Every request."""
         try:
             try:
-                request, handle = self._plans_made[msg.Method]
+                request, handle = self._plans.made[msg.Method]
             except (KeyError, UnicodeDecodeError):
                 request, handle = self._unusual_plan(msg)
         except BaseException:  # noqa: BLE001 - the guard itself
@@ -156,7 +152,7 @@ class Handler:
         """Every reply, before its transaction is looked for."""
         reply = self._reply
         try:
-            self._callbacks_made["_take_any_reply"]()
+            self._callbacks.made["_take_any_reply"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(reply)
         return DROPPED if reply.dropped else HANDLED
@@ -169,7 +165,7 @@ class Handler:
         """One copy of a relayed request, just before it is sent."""
         branch = self._branch
         try:
-            self._callbacks_made["_send_branch"]()
+            self._callbacks.made["_send_branch"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(branch)
         return DROPPED if branch.dropped else HANDLED
@@ -178,7 +174,7 @@ class Handler:
         """A reply within its transaction."""
         reply = self._reply
         try:
-            self._callbacks_made["_take_reply"]()
+            self._callbacks.made["_take_reply"]()
         except BaseException:  # noqa: BLE001 - the guard itself
             self._guard(reply)
         return DROPPED if reply.dropped else HANDLED

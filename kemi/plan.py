@@ -69,7 +69,6 @@ class Plans:
         self._fixed = [
             *fixed,
             (router, _OF_ROUTER),
-            (router._agents, frozenset({"known"})),
             (router._nat_tests, frozenset({"headers", "sdp"})),
         ]
         self._rules = rules_of(router)

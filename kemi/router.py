@@ -115,12 +115,7 @@ class Router:
 
     def screen_scanners(self, request: Request) -> Verdict | None:
         """Drop requests of attack tools by their User-Agent. Any answer would tell them that somebody is here."""
-        name = request.raw_user_agent
-        try:
-            is_scanner = self._agents.known[name]
-        except KeyError:
-            is_scanner = self._agents.find(name)
-        return screen.SCANNER if is_scanner else None
+        return screen.SCANNER if self._agents.is_scanner(request.raw_user_agent) else None
 
     def limit_hops(self, request: Request) -> Verdict | None:
         """483 when Max-Forwards has run out (RFC 3261, section 16.3)."""

@@ -35,9 +35,17 @@ class Agents:
         self.known: dict[str, bool] = {}
         self._find = re.compile("|".join(map(re.escape, words)), re.IGNORECASE).search if words else None
 
+    def is_scanner(self, name: str) -> bool:
+        """Does the name contain one of the words?"""
+        try:
+            found = self.known[name]
+        except KeyError:
+            found = self.find(name)
+        return found
+
     @seldom
     def find(self, name: str) -> bool:
-        """Look for the words."""
+        """The same of one that has not come lately."""
         is_scanner = bool(self._find and self._find(name))
         # Most phones say one of a few short names; what strangers say shall not fill the memory.
         if len(name) <= LONGEST_NAME:

@@ -84,18 +84,19 @@ class Project:
 
         What a file has from an import itself is followed to where it comes from.
         """
-        found: tuple[Source | None, str] = (None, name)
         seen = set()
-        while name and (of.path, name) not in seen:
-            seen.add((of.path, name))
+        while True:
             short = name.rpartition(".")[2]
             module = name.removesuffix(short)
             path = self.own_file(of, module.rstrip(".") or module) if module else None
             if path not in self.sources:
-                return found if name.startswith(".") else (None, name)
+                return None, name
             of = self.sources[path]
-            found, name = (of, short), of.scopes.passed_on(short) or ""
-        return found
+            onward = of.scopes.passed_on(short)
+            if onward is None or (path, onward) in seen:
+                return of, short
+            seen.add((path, onward))
+            name = onward
 
     def router_classes(self, of: Source) -> list[ast.ClassDef]:
         """The classes in a file that derive from :class:`kemi.router.Router`."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Binding = ast.AST
 
+# How often a name that stands for a name is followed; two may stand for each other.
 _HOPS = 5
 
 
@@ -77,10 +78,7 @@ class Scopes:
         return node
 
     def ksr(self, node: ast.AST, hops: int = _HOPS) -> str | None:
-        """What follows ``KSR.`` ("" for KSR itself) if the expression is a name of KSR's, else None.
-
-        Names that stand for names are followed that often.
-        """
+        """What follows ``KSR.`` ("" for KSR itself) if the expression is a name of KSR's, else None."""
         if isinstance(node, ast.Attribute):
             family = self.ksr(node.value, hops)
             return None if family is None else f"{family}.{node.attr}".lstrip(".")

@@ -108,8 +108,13 @@ def upgrade(database: Database, tables: Sequence[Table]) -> list[str]:
     the rows do not fit into the new table.
     """
     database.lock_schema()
-    found = _versions(database)
-    return [_upgrade(database, table, _kept_as(table, found)) for table in tables if _kept_as(table, found)]
+    present, found = database.tables(), _versions(database)
+    done = []
+    for table in tables:
+        old = _kept_as(table, found)
+        if old and (table.name in present or old in present):
+            done.append(_upgrade(database, table, old, present))
+    return done
 
 
 def _kept_as(table: Table, found: Mapping[str, int]) -> str:
@@ -118,12 +123,11 @@ def _kept_as(table: Table, found: Mapping[str, int]) -> str:
     return f"{table.name}_v{version}" if BEING_MADE < version < table.version else ""
 
 
-def _upgrade(database: Database, table: Table, old: str) -> str:
-    present = database.tables()
+def _upgrade(database: Database, table: Table, old: str, present: set[str]) -> str:
     if old not in present:
         database.rename(table.name, old)
     elif table.name in present:
-        if database.rows(f"SELECT 1 FROM {table.name} LIMIT 1"):
+        if not _is_empty(database, table.name):
             raise DatabaseError(
                 f"{database.url}: cannot upgrade table {table.name}: expected no table {old}, where its rows are to be "
                 f"kept, found one; see what it is, and rename or drop it"
@@ -151,7 +155,11 @@ def _upgrade(database: Database, table: Table, old: str) -> str:
 def _is_unfinished(database: Database, table: Table, found: Mapping[str, int]) -> bool:
     if table.name == VERSIONS:
         return not found
-    return found.get(table.name) == BEING_MADE and not database.rows(f"SELECT 1 FROM {table.name} LIMIT 1")
+    return found.get(table.name) == BEING_MADE and _is_empty(database, table.name)
+
+
+def _is_empty(database: Database, name: str) -> bool:
+    return not database.rows(f"SELECT 1 FROM {name} LIMIT 1")
 
 
 def _make(database: Database, table: Table, *, exists: bool) -> None:

@@ -139,6 +139,12 @@ def test_rows_that_do_not_fit_are_kept_and_named(url: str) -> None:
     assert rows(url, CONTACTS.format("location")) == OF_BOTH
 
 
+def test_an_upgrade_makes_an_older_table_that_is_not_there(url: str) -> None:
+    make_older(url)
+    change(url, "DROP TABLE location")
+    assert kemi("db", "upgrade", "--db", url).output.endswith(": created location\n")
+
+
 def test_an_upgrade_does_not_take_the_place_of_what_is_there(url: str) -> None:
     make_older(url)
     change(url, "CREATE TABLE location_v8 (mine INT)")

@@ -1,11 +1,5 @@
-import time
-
 from kemi import edge
 
 
 class Base(edge.Edge):
     pass
-
-
-def look_up(number):
-    time.sleep(1)
