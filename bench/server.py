@@ -90,7 +90,11 @@ class Server(KamailioServer):
 
     def total_bytes(self) -> int:
         """What all processes use, with what they share counted once (sum of the proportional set sizes)."""
-        return sum(_proportional(pid) for pid in self._pids)
+        return sum(_proportional(pid, "Pss") for pid in self._pids)
+
+    def made_bytes(self) -> int:
+        """The same without pages of files: how many of those are mapped is the kernel's affair."""
+        return sum(_proportional(pid, "Pss_(?:Anon|Shmem)") for pid in self._pids)
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -108,8 +112,8 @@ def _private(pid: int) -> int:
     return sum(_kilobytes(text, r"Private_\w+") for kind, text in pairs if kind == "p") * 1024
 
 
-def _proportional(pid: int) -> int:
-    return _kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss") * 1024
+def _proportional(pid: int, fields: str) -> int:
+    return _kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text(), fields) * 1024
 
 
 def _kilobytes(text: str, fields: str) -> int:
